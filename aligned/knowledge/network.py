@@ -1,0 +1,531 @@
+"""The knowledge base: a signed gene regulatory network and what follows from it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from aligned.knowledge.agreement import agreement_counts
+from aligned.knowledge.closure import Closure, boolean_closure, check_rule, majority_closure
+from aligned.knowledge.explain import as_frame, walks_to
+from aligned.knowledge.noise import corrupted_edges, split_edges
+from aligned.knowledge.tables import read_edges
+
+__all__ = ["Deduction", "KnowledgeBase"]
+
+Int8 = npt.NDArray[np.int8]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Deduction:
+    """What the network says about each condition: three arrays of shape (b, n).
+
+    Attributes
+    ----------
+    delta : ndarray of int8
+        Deduced response in {-1, 0, 1}.
+    reached : ndarray of bool
+        Some path leads from a perturbed gene to this gene.
+    ambiguous : ndarray of bool
+        Reached, yet deduced 0, because signs contradict each other.
+    """
+
+    delta: Int8
+    reached: Bool
+
+    @property
+    def ambiguous(self) -> Bool:
+        return self.reached & (self.delta == 0)
+
+
+class KnowledgeBase:
+    """A signed gene regulatory network (GRN), rows = regulators, columns = genes.
+
+    Build one with `from_edges`; an instance is never changed, edits return a new one.
+
+    Attributes
+    ----------
+    genes : tuple of str
+        All n genes, in column order.
+    regulators : tuple of str
+        The r genes that may have targets, in the order of ``genes``.
+    regulator_index : ndarray of int, shape (r,)
+        Column of each regulator.
+    r_pos, r_neg : scipy.sparse.csr_array of bool, shape (r, n)
+        Activations and inhibitions without self-loops: the matrices of the method.
+    names : dict
+        Gene id -> the name people use.
+    report : dict of str to int
+        What was noticed on reading: repeated rows, dropped rows, self-loops, dual pairs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> edges = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "sign": [1, -1]})
+    >>> kb = KnowledgeBase.from_edges(edges)
+    >>> kb.regulators, kb.n_edges
+    (('a', 'b'), 2)
+    >>> kb.deduce([[-1, 0, 0]], k=2)
+    array([[-1, -1,  1]], dtype=int8)
+    """
+
+    def __init__(
+        self,
+        edges: pd.DataFrame,
+        genes: Sequence[str],
+        regulators: Sequence[str],
+        names: Mapping[str, str],
+        report: Mapping[str, int],
+    ) -> None:
+        self.genes = tuple(genes)
+        self.index = pd.Index(self.genes)
+        self.regulators = tuple(regulators)
+        self.names = dict(names)
+        self.report = dict(report)
+        self._edges = edges.reset_index(drop=True)
+        self.regulator_index: npt.NDArray[np.intp] = self.index.get_indexer(
+            list(regulators)
+        ).astype(np.intp)
+        self._rows = pd.Index(self.regulators)
+        self.r_pos, self.r_neg = self._matrix(1), self._matrix(-1)
+        self._closures: dict[tuple[int, str, float, float], Closure] = {}
+
+    # ------------------------------------------------------------------ reading and writing
+
+    @classmethod
+    def from_edges(
+        cls,
+        frame: pd.DataFrame,
+        genes: Iterable[str] | None = None,
+        unknown: str = "error",
+        *,
+        names: Mapping[str, str] | None = None,
+        regulators: Iterable[str] | None = None,
+    ) -> KnowledgeBase:
+        """Build a knowledge base from a long table of edges.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Columns ``source``, ``target``, ``sign`` (+1 activates, -1 inhibits; or ``weight``,
+            whose sign is taken) and optionally ``evidence``. Dual regulation = two rows.
+        genes : iterable of str, optional
+            All genes, in the order wanted. Default: the regulators, then the other targets, each
+            in order of first appearance.
+        unknown : {"error", "drop"}
+            What to do with an edge that names a gene outside ``genes``.
+        names : mapping, optional
+            Gene id -> name; names are then accepted wherever a gene is typed.
+        regulators : iterable of str, optional
+            Genes that keep a row even without an edge, besides all sources.
+
+        Raises
+        ------
+        ValueError
+            A column is missing, a sign is not ±1, a gene is unknown, an edge is listed twice
+            with different evidence.
+
+        Warns
+        -----
+        UserWarning
+            Rows were repeated word for word (kept once) or dropped as unknown.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> net = pd.DataFrame({"source": ["crp"], "target": ["lacZ"], "weight": [1.0]})
+        >>> KnowledgeBase.from_edges(net).to_edges()[["source", "target", "sign"]].values.tolist()
+        [['crp', 'lacZ', 1]]
+        """
+        edges, known, report = read_edges(frame, genes, unknown)
+        for what, count in report.items():
+            if count and what in ("repeated rows", "rows with unknown genes dropped"):
+                warnings.warn(f"Network table: {count} {what}.", stacklevel=2)
+        sources = set(edges["source"]) | set(regulators or ())
+        missing = sources.difference(known)
+        if missing:
+            raise ValueError(
+                f"regulator {sorted(missing)[0]!r} is not among the {len(known)} genes; "
+                "add it to `genes` or leave it out of `regulators`."
+            )
+        return cls(edges, known, [g for g in known if g in sources], names or {}, report)
+
+    def to_edges(self) -> pd.DataFrame:
+        """All edges as a table ``source, target, sign, evidence``, self-loops included."""
+        return self._edges.copy()
+
+    def with_matrices(self, r_pos: Bool, r_neg: Bool, evidence: str = "refined") -> KnowledgeBase:
+        """Return a copy with these edges; kept edges keep their evidence.
+
+        Parameters
+        ----------
+        r_pos, r_neg : array of bool, shape (r, n), dense or sparse
+            Activations and inhibitions. Self-loops in them are ignored, those of the table stay.
+        evidence : str
+            Evidence written beside edges that are new.
+        """
+        old = self._edges
+        new = []
+        for matrix, sign in ((r_pos, 1), (r_neg, -1)):
+            row, col = sp.coo_array(matrix).nonzero()
+            keep = self.regulator_index[row] != col
+            new.append(
+                pd.DataFrame(
+                    {
+                        "source": self._rows.to_numpy()[row[keep]],
+                        "target": self.index.to_numpy()[col[keep]],
+                        "sign": np.int8(sign),
+                    }
+                )
+            )
+        merged = pd.concat(new, ignore_index=True).merge(
+            old, on=["source", "target", "sign"], how="left"
+        )
+        merged["evidence"] = merged["evidence"].fillna(evidence)
+        loops = old[old["source"] == old["target"]]
+        kept = old.merge(merged[["source", "target", "sign"]], on=["source", "target", "sign"])
+        fresh = merged.merge(kept[["source", "target", "sign"]], how="left", indicator=True)
+        fresh = fresh[fresh["_merge"] == "left_only"].drop(columns="_merge")
+        edges = pd.concat([kept, loops, fresh], ignore_index=True)
+        edges["sign"] = edges["sign"].astype(np.int8)
+        return self._with_edges(edges)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, KnowledgeBase):
+            return NotImplemented
+        key = ["source", "target", "sign"]
+        return (
+            self.genes == other.genes
+            and self.regulators == other.regulators
+            and set(self._edges[key].itertuples(index=False, name=None))
+            == set(other._edges[key].itertuples(index=False, name=None))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return (
+            f"KnowledgeBase({len(self.genes)} genes, {len(self.regulators)} regulators, "
+            f"{self.n_edges} signed edges on {self.n_pairs} pairs)"
+        )
+
+    @property
+    def n_edges(self) -> int:
+        """Number of signed edges; a dual pair counts twice, a self-loop once per sign."""
+        return len(self._edges)
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of (regulator, target) pairs with an edge of either sign."""
+        return len(self._edges[["source", "target"]].drop_duplicates())
+
+    def gene_id(self, gene: str) -> str:
+        """Return the id of a gene given by id or by name (ids win, names ignore case)."""
+        if gene in self.index:
+            return gene
+        found = self._by_name.get(str(gene).lower(), [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(
+                f"gene name {gene!r} belongs to {', '.join(found)}; use the id you mean."
+            )
+        raise ValueError(
+            f"gene {gene!r} is neither an id nor a name of the network's {len(self.genes)} genes "
+            f"(ids look like {self.genes[0]!r}); check the spelling."
+        )
+
+    @property
+    def _by_name(self) -> dict[str, list[str]]:
+        by_name: dict[str, list[str]] = {}
+        for gene, name in self.names.items():
+            if gene in self.index:
+                by_name.setdefault(str(name).lower(), []).append(gene)
+        return by_name
+
+    # ------------------------------------------------------------------------- deduction
+
+    def closure(
+        self, k: int = 5, rule: str = "boolean", *, alpha: float = 0.5, margin: float = 0.0
+    ) -> Closure:
+        """Effects along paths of length 1..k (the paper's Eq. 1, or a damped majority).
+
+        Parameters
+        ----------
+        k : int
+            Longest path; a path is a walk, genes may repeat.
+        rule : {"boolean", "majority"}
+            See `aligned.knowledge.RULES`.
+        alpha, margin : float
+            Damping per step and margin of the rule ``majority``.
+
+        Returns
+        -------
+        Closure
+            ``positive``, ``negative`` (bool) and ``signed`` (int8), each (r, n).
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> chain = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "sign": [-1, -1]})
+        >>> KnowledgeBase.from_edges(chain).closure(k=2).signed
+        array([[ 0, -1,  1],
+               [ 0,  0, -1]], dtype=int8)
+        """
+        check_rule(k, rule, margin)
+        key = (int(k), rule, alpha, margin) if rule == "majority" else (int(k), rule, 0.0, 0.0)
+        if key not in self._closures:
+            args = (self.r_pos, self.r_neg, self.regulator_index, int(k))
+            self._closures[key] = (
+                boolean_closure(*args)
+                if rule == "boolean"
+                else majority_closure(*args, alpha, margin)
+            )
+        return self._closures[key]
+
+    def deduction(
+        self,
+        x: object,
+        k: int = 5,
+        rule: str = "boolean",
+        *,
+        alpha: float = 0.5,
+        margin: float = 0.0,
+    ) -> Deduction:
+        """Deduce responses and keep apart what is ambiguous from what is not reached.
+
+        ``δ(x) = clip((R+(k) - R-(k))^T x, -1, 1)``, and a perturbed gene moves in its own
+        direction. Parameters as for `deduce`.
+        """
+        inputs = self._check_x(x)
+        closure = self.closure(k, rule, alpha=alpha, margin=margin)
+        at_regulators = inputs[:, self.regulator_index]
+        used = np.unique(at_regulators.indices)
+        weights = at_regulators[:, used].astype(np.int16)
+        total = weights @ closure.signed[used].astype(np.int16)
+        delta = np.clip(total, -1, 1).astype(np.int8)
+        reached = (abs(weights) @ closure.reached[used].astype(np.int16)) > 0
+        row, col = inputs.nonzero()
+        delta[row, col] = inputs.data
+        reached[row, col] = True
+        return Deduction(delta, reached)
+
+    def deduce(
+        self,
+        x: object,
+        k: int = 5,
+        rule: str = "boolean",
+        *,
+        alpha: float = 0.5,
+        margin: float = 0.0,
+    ) -> Int8:
+        """Deduced responses ``δ(x)`` of all genes.
+
+        Parameters
+        ----------
+        x : array or sparse matrix, shape (b, n)
+            Perturbations in {-1, 0, 1}, columns as ``genes``.
+        k, rule, alpha, margin
+            As in `closure`.
+
+        Returns
+        -------
+        ndarray of int8, shape (b, n)
+
+        Raises
+        ------
+        ValueError
+            ``x`` has another number of columns or entries outside {-1, 0, 1}.
+        """
+        return self.deduction(x, k, rule, alpha=alpha, margin=margin).delta
+
+    def _check_x(self, x: object) -> sp.csr_array:
+        matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)))
+        if matrix.shape[1] != len(self.genes):
+            raise ValueError(
+                f"the perturbations have {matrix.shape[1]} columns, the network {len(self.genes)} "
+                "genes; give one column per gene of `kb.genes`, in that order."
+            )
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+        if not np.isin(matrix.data, (-1, 1)).all():
+            bad = matrix.data[~np.isin(matrix.data, (-1, 1))][0]
+            raise ValueError(
+                f"a perturbation holds {bad!r}; use -1 (knock-out), 0 (untouched) or "
+                "1 (over-expression)."
+            )
+        return matrix.astype(np.int8)
+
+    def encode(self, perturbation: Mapping[str, int]) -> sp.csr_array:
+        """One perturbation given by gene (id or name) as a sparse row of int8, shape (1, n)."""
+        columns = [self.index.get_loc(self.gene_id(gene)) for gene in perturbation]
+        row = sp.csr_array(
+            (list(perturbation.values()), ([0] * len(columns), columns)), shape=(1, len(self.genes))
+        )
+        return self._check_x(row)
+
+    def explain(
+        self, perturbation: Mapping[str, int], gene: str, k: int = 5, limit: int = 10
+    ) -> pd.DataFrame:
+        """Name the signed regulatory paths behind a deduction, shortest first.
+
+        Parameters
+        ----------
+        perturbation : mapping
+            Gene (id or name) -> -1 or +1.
+        gene : str
+            The gene to be explained, id or name.
+        k : int
+            Longest path.
+        limit : int
+            At most this many paths.
+
+        Returns
+        -------
+        DataFrame
+            ``sign`` (effect of this path on the gene), ``length``, ``path``, ``evidence``.
+            Length 0: the gene itself is perturbed, and no path can overrule that.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> edges = pd.DataFrame({"source": ["fnr"], "target": ["narG"], "sign": [1]})
+        >>> KnowledgeBase.from_edges(edges).explain({"fnr": -1}, "narG").values.tolist()
+        [[-1, 1, 'fnr- → narG', '']]
+        """
+        check_rule(k, "boolean")
+        self.encode(perturbation)
+        start = {self.gene_id(g): int(s) for g, s in perturbation.items()}
+        target = self.gene_id(gene)
+        if target in start:
+            label = self.names.get(target, target) + ("+" if start[target] > 0 else "-")
+            own = {
+                "sign": start[target],
+                "length": 0,
+                "path": label,
+                "evidence": "perturbed itself",
+            }
+            return as_frame([own])
+        rows = islice(walks_to(self._adjacency(), start, target, k, self.names), limit)
+        return as_frame(list(rows))
+
+    def _adjacency(self) -> dict[str, dict[str, dict[int, str]]]:
+        edges: dict[str, dict[str, dict[int, str]]] = {}
+        loops = self._edges["source"] == self._edges["target"]
+        for s, t, sign, evidence in self._edges[~loops].itertuples(index=False, name=None):
+            edges.setdefault(s, {}).setdefault(t, {})[int(sign)] = str(evidence)
+        return edges
+
+    # --------------------------------------------------------------- agreement with data
+
+    def inconsistency(
+        self,
+        x: object,
+        y: npt.ArrayLike,
+        observed: npt.ArrayLike | None = None,
+        *,
+        genes: Sequence[str] | None = None,
+        k: int = 5,
+        rule: str = "boolean",
+        alpha: float = 0.5,
+        margin: float = 0.0,
+    ) -> pd.DataFrame:
+        """Count where measured responses and the network agree and where they do not (Fig. 1).
+
+        Parameters
+        ----------
+        x : array or sparse, shape (b, n)
+            Perturbations.
+        y : array of int, shape (b, m)
+            Measured responses in {-1, 0, 1}.
+        observed : array of bool, shape (b, m), optional
+            Cells to count. A perturbed gene's own cell never counts.
+        genes : sequence of str, optional
+            The m columns of ``y``; default all genes.
+
+        Returns
+        -------
+        DataFrame
+            One row per condition: ``consistent``, ``conflicting``, ``not_reached``, ``ambiguous``
+            (these four share the cells with y ≠ 0; the last two are *absent*), ``unsupported``
+            (y = 0, δ ≠ 0) and ``inc = ‖δ - y‖_0``.
+        """
+        said = self.deduction(x, k, rule, alpha=alpha, margin=margin)
+        columns = self.columns(genes)
+        counted = self.scored_cells(x, genes, observed)
+        return agreement_counts(said.delta[:, columns], said.reached[:, columns], y, counted)
+
+    def columns(self, genes: Sequence[str] | None = None) -> npt.NDArray[np.intp]:
+        """Column of each of these genes (ids); ``ValueError`` names one that is unknown."""
+        if genes is None:
+            return np.arange(len(self.genes))
+        position = self.index.get_indexer(pd.Index(genes)).astype(np.intp)
+        if (position < 0).any():
+            lost = list(genes)[int(np.flatnonzero(position < 0)[0])]
+            raise ValueError(
+                f"gene {lost!r} is measured but not in the network's gene list; build the network "
+                "with `genes` that contain every measured gene."
+            )
+        return position
+
+    def scored_cells(
+        self, x: object, genes: Sequence[str] | None = None, observed: npt.ArrayLike | None = None
+    ) -> Bool:
+        """Cells that may be counted, bool (b, m): observed, and not a perturbed gene's own."""
+        touched = self._check_x(x)[:, self.columns(genes)].toarray() != 0
+        if observed is None:
+            return ~touched
+        seen = np.asarray(observed, dtype=bool)
+        if seen.shape != touched.shape:
+            raise ValueError(
+                f"`observed` has shape {seen.shape}, the responses have {touched.shape}; "
+                "give one truth value per condition and measured gene."
+            )
+        return seen & ~touched
+
+    # -------------------------------------------------------------------- making it worse
+
+    def corrupt(self, noise: float = 0.4, seed: int = 0) -> KnowledgeBase:
+        """Corrupt the network by the paper's noise protocol (Fig. 4), on pairs.
+
+        A share ``noise/2`` of the pairs is removed; ``noise/4`` activations and ``noise/4``
+        inhibitions are added at places that were empty, drawn uniformly. Genes and regulator rows
+        stay, also rows that run empty; self-loops are left alone.
+
+        Raises
+        ------
+        ValueError
+            ``noise`` is outside [0, 1] or there is no room for the added edges.
+        """
+        return self._with_edges(corrupted_edges(self, noise, seed))
+
+    def hold_out(self, share: float = 0.2, seed: int = 0) -> tuple[KnowledgeBase, pd.DataFrame]:
+        """Hide a share of the regulatory pairs.
+
+        Returns
+        -------
+        (KnowledgeBase, DataFrame)
+            The visible network (same genes, same regulator rows) and the hidden edges as a table
+            like `to_edges`.
+        """
+        visible, hidden = split_edges(self, share, seed)
+        return self._with_edges(visible), hidden
+
+    def _with_edges(self, edges: pd.DataFrame) -> KnowledgeBase:
+        return KnowledgeBase(edges, self.genes, self.regulators, self.names, self.report)
+
+    def _matrix(self, sign: int) -> sp.csr_array:
+        mine = self._edges[
+            (self._edges["sign"] == sign) & (self._edges["source"] != self._edges["target"])
+        ]
+        row, col = self._rows.get_indexer(mine["source"]), self.index.get_indexer(mine["target"])
+        shape = (len(self.regulators), len(self.genes))
+        return sp.csr_array((np.ones(len(mine), dtype=bool), (row, col)), shape=shape)

@@ -1,0 +1,118 @@
+"""Reading a table of edges: every fault is named, nothing is dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["read_edges"]
+
+
+def read_edges(
+    frame: pd.DataFrame, genes: Iterable[str] | None, unknown: str
+) -> tuple[pd.DataFrame, list[str], dict[str, int]]:
+    """Check a table of edges; see `KnowledgeBase.from_edges` for its columns.
+
+    Returns the clean table (``source, target, sign, evidence``), the list of genes, and counts of
+    what was noticed.
+    """
+    if unknown not in ("error", "drop"):
+        raise ValueError(f"unknown={unknown!r} is not a choice; use 'error' or 'drop'.")
+    edges = _with_columns(frame)
+    edges["sign"] = _signs(frame, edges)
+    edges = edges[["source", "target", "sign", "evidence"]]
+    repeated = edges.duplicated()
+    edges = edges[~repeated]
+    _refuse_clashing_evidence(edges, frame)
+    known = _gene_list(edges, genes)
+    edges, dropped = _known_only(edges, set(known), unknown, frame)
+    pairs = edges[["source", "target"]].drop_duplicates()
+    report = {
+        "repeated rows": int(repeated.sum()),
+        "rows with unknown genes dropped": dropped,
+        "self-loops": int((pairs["source"] == pairs["target"]).sum()),
+        "dual pairs": int(edges.duplicated(["source", "target"]).sum()),
+    }
+    return edges.reset_index(drop=True), known, report
+
+
+def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(
+            f"the network is a {type(frame).__name__}; give a pandas DataFrame of edges."
+        )
+    missing = [c for c in ("source", "target") if c not in frame.columns]
+    if "sign" not in frame.columns and "weight" not in frame.columns:
+        missing.append("sign")
+    if missing:
+        raise ValueError(
+            f"the network table lacks the column{'s' if len(missing) > 1 else ''} "
+            f"{', '.join(missing)} (it has {', '.join(map(str, frame.columns))}); rename yours, "
+            f"e.g. frame.rename(columns={{'your_column': {missing[0]!r}}})."
+        )
+    empty = frame[["source", "target"]].isna().any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"row {empty[empty].index[0]} of the network names no gene; fill or drop it."
+        )
+    edges = frame[["source", "target"]].astype(str)
+    has_evidence = "evidence" in frame.columns
+    edges["evidence"] = frame["evidence"].fillna("").astype(str) if has_evidence else ""
+    return edges
+
+
+def _signs(frame: pd.DataFrame, edges: pd.DataFrame) -> pd.Series:
+    column = "sign" if "sign" in frame.columns else "weight"
+    value = pd.to_numeric(frame[column], errors="coerce")
+    sign = np.sign(value) if column == "weight" else value
+    bad = ~sign.isin([-1, 1])
+    if bad.any():
+        row = bad[bad].index[0]
+        raise ValueError(
+            f"row {row} of the network ({edges.at[row, 'source']} → {edges.at[row, 'target']}) has "
+            f"{column} {frame.at[row, column]!r}; use +1 (activates) or -1 (inhibits), and two "
+            "rows for dual regulation."
+        )
+    return sign.astype(np.int8)
+
+
+def _refuse_clashing_evidence(edges: pd.DataFrame, frame: pd.DataFrame) -> None:
+    twice = edges[edges.duplicated(["source", "target", "sign"], keep=False)]
+    if len(twice):
+        source, target, sign, _ = twice.iloc[0][["source", "target", "sign", "evidence"]]
+        same = twice[
+            (twice["source"] == source) & (twice["target"] == target) & (twice["sign"] == sign)
+        ]
+        raise ValueError(
+            f"the edge {source} → {target} ({sign:+d}) is listed twice, in rows "
+            f"{' and '.join(map(str, same.index))}, with different evidence "
+            f"({' / '.join(map(repr, same['evidence']))}); keep one row and join its evidence."
+        )
+
+
+def _gene_list(edges: pd.DataFrame, genes: Iterable[str] | None) -> list[str]:
+    if genes is None:
+        return list(pd.unique(pd.concat([edges["source"], edges["target"]])))
+    known = [str(g) for g in genes]
+    repeated = pd.Index(known)[pd.Index(known).duplicated()]
+    if len(repeated):
+        raise ValueError(f"`genes` lists {repeated[0]!r} twice; every gene has one column.")
+    return known
+
+
+def _known_only(
+    edges: pd.DataFrame, known: set[str], unknown: str, frame: pd.DataFrame
+) -> tuple[pd.DataFrame, int]:
+    lost = ~(edges["source"].isin(known) & edges["target"].isin(known))
+    if lost.any() and unknown == "error":
+        row = edges[lost].index[0]
+        pair = edges.loc[row]
+        gene = pair["source"] if pair["source"] not in known else pair["target"]
+        raise ValueError(
+            f"row {row} of the network ({pair['source']} → {pair['target']}) names the gene "
+            f"{gene!r}, which is not among the {len(known)} genes given ({int(lost.sum())} such "
+            "rows); add the genes, or pass unknown='drop' to leave these edges out."
+        )
+    return edges[~lost], int(lost.sum())

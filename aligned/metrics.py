@@ -1,0 +1,258 @@
+"""Scores: data, knowledge and balanced consistency, and what is drawn from confusion counts.
+
+Every macro-F1 here is a function of a 3 × 3 table of counts (truth × prediction), and such tables
+add up over conditions. So one pass over the cells gives the pooled score, the score per condition,
+and a bootstrap over conditions without touching a cell again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from aligned.knowledge import KnowledgeBase
+
+__all__ = [
+    "balanced_consistency",
+    "bootstrap_weights",
+    "confusion",
+    "data_consistency",
+    "f1_from_confusion",
+    "knowledge_consistency",
+    "precision_recall",
+]
+
+Float = npt.NDArray[np.float64]
+
+
+def confusion(
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, counted: npt.ArrayLike | None = None
+) -> npt.NDArray[np.int64]:
+    """Confusion counts of each condition.
+
+    Parameters
+    ----------
+    truth, prediction : array of int, shape (b, m)
+        Ternary responses.
+    counted : array of bool, shape (b, m), optional
+        Cells to count; default all.
+
+    Returns
+    -------
+    ndarray of int64, shape (b, 3, 3)
+        ``[i, t, p]``: cells of condition i with truth ``t - 1`` and prediction ``p - 1``.
+
+    Raises
+    ------
+    ValueError
+        Shapes differ, or an entry is not -1, 0 or 1.
+
+    Examples
+    --------
+    >>> confusion([[1, 0, -1]], [[1, 0, 0]]).sum(axis=0).tolist()
+    [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    """
+    truth, prediction = _ternary("truth", truth), _ternary("prediction", prediction)
+    if truth.shape != prediction.shape:
+        raise ValueError(
+            f"the prediction has shape {prediction.shape}, the response {truth.shape}; both need "
+            "one row per condition and one column per measured gene, in the same order."
+        )
+    code = 3 * (truth.astype(np.int16) + 1) + prediction + 1
+    if counted is not None:
+        mask = np.atleast_2d(np.asarray(counted, dtype=bool))
+        if mask.shape != code.shape:
+            raise ValueError(
+                f"`observed` has shape {mask.shape}, the response {code.shape}; they must match."
+            )
+        code = np.where(mask, code, 9)
+    row = np.arange(len(code))[:, None] * 10
+    counts = np.bincount((code + row).ravel(), minlength=10 * len(code)).reshape(-1, 10)
+    return counts[:, :9].reshape(-1, 3, 3)
+
+
+def _ternary(what: str, values: npt.ArrayLike) -> npt.NDArray[np.int8]:
+    array = np.atleast_2d(np.asarray(values))
+    if not np.isin(array, (-1, 0, 1)).all():
+        bad = array[~np.isin(array, (-1, 0, 1))][0]
+        raise ValueError(
+            f"the {what} holds {bad!r}; scores need -1 (down), 0 (unchanged) or 1 (up), with "
+            "unmeasured cells set to 0 and marked in `observed`."
+        )
+    return array.astype(np.int8)
+
+
+def f1_from_confusion(counts: npt.ArrayLike) -> Float:
+    """Macro-F1 over {-1, 0, 1} from confusion counts of shape (..., 3, 3); shape (...).
+
+    A class with neither truth nor prediction scores 0 (scikit-learn's
+    ``labels=[-1, 0, 1], zero_division=0``).
+
+    Examples
+    --------
+    >>> float(f1_from_confusion(np.diag([2, 5, 3])))
+    1.0
+    """
+    c = np.asarray(counts, dtype=np.float64)
+    hits = np.diagonal(c, axis1=-2, axis2=-1)
+    total = c.sum(axis=-1) + c.sum(axis=-2)
+    f1 = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
+    return f1.mean(axis=-1)
+
+
+def precision_recall(counts: npt.ArrayLike) -> tuple[Float, Float]:
+    """Precision and recall of the classes -1, 0, 1 from counts (..., 3, 3); two (..., 3)."""
+    c = np.asarray(counts, dtype=np.float64)
+    hits = np.diagonal(c, axis1=-2, axis2=-1)
+    called, present = c.sum(axis=-2), c.sum(axis=-1)
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    recall = np.divide(hits, present, out=np.zeros_like(hits), where=present > 0)
+    return precision, recall
+
+
+def data_consistency(
+    y_pred: npt.ArrayLike, y: npt.ArrayLike, observed: npt.ArrayLike | None = None
+) -> float:
+    """Data consistency ``F_d``: macro-F1 of the prediction against measured responses.
+
+    Parameters
+    ----------
+    y_pred, y : array of int, shape (b, m)
+        Predicted and measured responses in {-1, 0, 1}.
+    observed : array of bool, shape (b, m), optional
+        Cells to score. Leave out unmeasured cells *and* the perturbed genes' own
+        (`KnowledgeBase.scored_cells` gives this mask).
+
+    Returns
+    -------
+    float
+        Macro-F1 over the three classes, all cells pooled.
+
+    Examples
+    --------
+    >>> data_consistency([[1, 0, -1, 0]], [[1, 0, -1, 0]])
+    1.0
+    """
+    return float(f1_from_confusion(confusion(y, y_pred, observed).sum(axis=0)))
+
+
+def knowledge_consistency(
+    y_pred: npt.ArrayLike,
+    kb: KnowledgeBase,
+    x: object,
+    genes: Sequence[str] | None = None,
+    k: int = 5,
+    rule: str = "boolean",
+    observed: npt.ArrayLike | None = None,
+    *,
+    alpha: float = 0.5,
+    margin: float = 0.0,
+) -> float:
+    """Knowledge consistency ``F_k``: macro-F1 of the prediction against what a network deduces.
+
+    Always name the network you pass: the original, the refined or a held-out one (the
+    *yardstick*). The perturbed genes' own cells are skipped.
+
+    Parameters
+    ----------
+    y_pred : array of int, shape (b, m)
+        Predicted responses.
+    kb : KnowledgeBase
+        The yardstick.
+    x : array or sparse, shape (b, n)
+        Perturbations, columns as ``kb.genes``.
+    genes : sequence of str, optional
+        The m columns of ``y_pred``; needed where they are not all genes of the network.
+    k, rule, alpha, margin
+        The yardstick's closure.
+    observed : array of bool, shape (b, m), optional
+        Cells to score besides.
+
+    Raises
+    ------
+    ValueError
+        A gene is unknown, a shape is wrong, a value is not ternary.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from aligned.knowledge import KnowledgeBase
+    >>> edges = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": [1, -1]})
+    >>> kb = KnowledgeBase.from_edges(edges)
+    >>> round(knowledge_consistency([[-1, -1, 1]], kb, [[-1, 0, 0]], k=1), 3)
+    0.667
+    """
+    delta = kb.deduce(x, k, rule, alpha=alpha, margin=margin)[:, kb.columns(genes)]
+    return data_consistency(y_pred, delta, kb.scored_cells(x, genes, observed))
+
+
+def balanced_consistency(
+    fd: npt.ArrayLike, fk: npt.ArrayLike, gamma: float = 2.0, weight: float = 0.5
+) -> npt.NDArray[np.float64] | float:
+    """Balanced consistency ``F1_balance = (w·F_d^-γ + (1-w)·F_k^-γ)^(-1/γ)``.
+
+    A power mean that leans to the smaller of the two, the more so the larger γ; 0 if either is 0.
+
+    Parameters
+    ----------
+    fd, fk : float or array
+        Data and knowledge consistency in [0, 1].
+    gamma : float
+        Exponent, above 0. The paper's 2 is the default.
+    weight : float
+        Weight of ``fd``, strictly between 0 and 1; ½ in the paper.
+
+    Examples
+    --------
+    >>> round(balanced_consistency(0.3878, 0.5348), 3)
+    0.444
+    >>> balanced_consistency(0.0, 0.9)
+    0.0
+    """
+    if gamma <= 0:
+        raise ValueError(f"gamma is {gamma}; give a number above 0 (the paper uses 2).")
+    if not 0 < weight < 1:
+        raise ValueError(f"weight is {weight}; it is F_d's share: give a number between 0 and 1.")
+    d, k = np.broadcast_arrays(np.asarray(fd, dtype=float), np.asarray(fk, dtype=float))
+    if ((d < 0) | (d > 1) | (k < 0) | (k > 1)).any():
+        raise ValueError("data and knowledge consistency are F1 scores: give numbers from 0 to 1.")
+    both = (d > 0) & (k > 0)
+    safe_d, safe_k = np.where(both, d, 1.0), np.where(both, k, 1.0)
+    mean = (weight * safe_d**-gamma + (1 - weight) * safe_k**-gamma) ** (-1 / gamma)
+    result = np.where(both, mean, 0.0)
+    return float(result) if result.ndim == 0 else result
+
+
+def bootstrap_weights(groups: Sequence[object], n: int, seed: int) -> npt.NDArray[np.int64]:
+    """How often each row is drawn in each of ``n`` bootstrap samples of whole groups.
+
+    Parameters
+    ----------
+    groups : sequence, length b
+        Group of each row (all conditions of one knock-out, say); groups are drawn with
+        replacement, their rows together.
+    n : int
+        Number of samples.
+    seed : int
+        Seed; the same seed pairs two methods scored on the same rows.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, b)
+
+    Examples
+    --------
+    >>> bootstrap_weights(["a", "a", "b"], n=2, seed=0).shape
+    (2, 3)
+    """
+    _, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    n_groups = int(member.max(initial=-1)) + 1
+    if n_groups == 0:
+        raise ValueError("there is no row to resample; give at least one condition.")
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n)
+    return drawn[:, member].astype(np.int64)
