@@ -227,22 +227,26 @@ def adapter_gradient(
     ``reinforce``: ``(L_a - baseline) ∇log f_a(a)`` (Williams 1992).
     """
     allowed = observed & (delta != 0) if config.speak_only else observed
-    p = torch.sigmoid(logits)
+    # only cells that may use symbols matter: work on their list, (row, gene)
+    row, gene = allowed.nonzero(as_tuple=True)
+    p = torch.sigmoid(logits[row, gene])
     draws = torch.rand(p.shape, generator=generator, device=p.device)
-    a = (draws < p.detach()) & allowed
+    a = draws < p.detach()
     differ = (y_hat != delta) & observed
-    budget = torch.floor(config.theta * observed.sum(dim=1) + 1e-9)
-    used = a.sum(dim=1)
-    gain = config.c_inc * differ + config.c_weight * (2 * w - 1)
-    silent = config.c_inc * differ.sum(dim=1) + config.c_weight * (w * observed).sum(dim=1)
-    length = config.c_len * torch.clamp(used - budget, min=0)
-    losses = silent - (gain * a).sum(dim=1) + length
+    gain = config.c_inc * differ[row, gene] + config.c_weight * (2 * w[gene] - 1)
+
+    def per_row(cells: torch.Tensor) -> torch.Tensor:
+        return w.new_zeros(len(logits)).index_add_(0, row, cells.to(w.dtype))
+
+    used, budget = per_row(a), torch.floor(config.theta * observed.sum(dim=1) + 1e-9)
+    silent = config.c_inc * differ.sum(dim=1) + config.c_weight * (observed.to(w.dtype) @ w)
+    losses = silent - per_row(gain * a) + config.c_len * torch.clamp(used - budget, min=0)
     if config.estimator == "reinforce":
-        chosen = torch.where(a, logits, -logits)
-        log_prob = (torch.nn.functional.logsigmoid(chosen) * allowed).sum(dim=1)
-        return ((losses - baseline).detach() * log_prob).sum(), losses.detach()
-    over = (used[:, None] - a.int() + 1) > budget[:, None]
-    change = (config.c_len * over - gain) * allowed
+        sign = a.to(p.dtype) * 2 - 1
+        log_prob = torch.nn.functional.logsigmoid(sign * logits[row, gene])
+        return ((losses - baseline)[row].detach() * log_prob).sum(), losses.detach()
+    over = (used[row] - a.to(w.dtype) + 1) > budget[row]
+    change = config.c_len * over - gain
     return (change.detach() * p).sum(), losses.detach()
 
 
@@ -314,8 +318,8 @@ def gene_weights(
     table = np.stack(list(parts.values()))
     known = np.isfinite(table)
     total = np.where(known, table, 0.0).sum(axis=0)
-    w = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), 0.5)
-    return GeneWeights(w, parts)
+    mean = total / np.maximum(known.sum(axis=0), 1)
+    return GeneWeights(np.asarray(np.where(known.any(axis=0), mean, 0.5)), parts)
 
 
 def _log_share(counts: npt.ArrayLike) -> Float:

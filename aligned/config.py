@@ -132,11 +132,11 @@ class Config:
     decision: str = "tuned"
     hidden: int = 64
     hops: int = 2
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-3
     batch_size: int = 64
-    network_steps: int = 40
-    align_steps: int = 60
+    network_steps: int = 30
+    align_steps: int = 80
     class_weight_power: float = 0.5
     pseudo_weight: float = 1.0
     unlabelled: str = "regulators"
@@ -160,9 +160,9 @@ class Config:
             raise ValueError(f"k={self.k!r}; give a path length >= 1, or 'auto'.")
         if self.refine_edit_cost != "auto" and not _is_number(self.refine_edit_cost, 0):
             raise ValueError(f"refine_edit_cost={self.refine_edit_cost!r}; give >= 0, or 'auto'.")
-        for name, low in _WHOLE.items():
-            if not _is_whole(getattr(self, name), low):
-                raise ValueError(f"{name}={getattr(self, name)!r}; give a whole number >= {low}.")
+        for name, least in _WHOLE.items():
+            if not _is_whole(getattr(self, name), least):
+                raise ValueError(f"{name}={getattr(self, name)!r}; give a whole number >= {least}.")
         for name, (low, high) in _RANGES.items():
             if not _is_number(getattr(self, name), low, high):
                 span = f">= {low}" if high is None else f"from {low} to {high}"

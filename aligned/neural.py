@@ -18,12 +18,11 @@ from torch import nn
 
 __all__ = [
     "ResponseNetwork",
-    "class_frequencies",
     "class_weights",
     "cross_entropy",
-    "decide",
     "features",
     "graph_operator",
+    "mean_probabilities",
     "pick_device",
 ]
 
@@ -151,28 +150,6 @@ class ResponseNetwork(nn.Module):
         return self.response(h).view(-1, 3, self.n_measured), self.adapter(h)
 
 
-def class_frequencies(
-    y: npt.ArrayLike, observed: npt.ArrayLike, prior: float = 2.0
-) -> npt.NDArray[np.float64]:
-    """Per-gene frequencies of down / unchanged / up, smoothed towards the overall ones.
-
-    Parameters
-    ----------
-    y : array of int, shape (b, m)
-    observed : array of bool, shape (b, m)
-    prior : float
-        Weight of the overall frequencies, in conditions.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, m), columns sum to 1
-    """
-    y, observed = np.asarray(y), np.asarray(observed, dtype=bool)
-    counts = np.stack([((y == c) & observed).sum(axis=0) for c in (-1, 0, 1)]).astype(np.float64)
-    overall = (counts.sum(axis=1) + 1) / (counts.sum() + 3)
-    return (counts + prior * overall[:, None]) / (counts.sum(axis=0) + prior)
-
-
 def class_weights(
     y: npt.ArrayLike, observed: npt.ArrayLike, power: float
 ) -> npt.NDArray[np.float64]:
@@ -206,33 +183,6 @@ def cross_entropy(
     """
     losses = nn.functional.cross_entropy(logits, y + 1, weight=weights, reduction="none")
     return (losses * observed).sum() / observed.sum().clamp(min=1)
-
-
-def decide(p: Float32, tau: float | None) -> npt.NDArray[np.int8]:
-    """Responses from probabilities: ±1 where the likelier of up and down exceeds ``tau``.
-
-    Parameters
-    ----------
-    p : array, shape (b, 3, m)
-        Probabilities of down, unchanged, up.
-    tau : float or None
-        Threshold; None takes the most probable class (the paper's rule).
-
-    Returns
-    -------
-    ndarray of int8, shape (b, m)
-
-    Examples
-    --------
-    >>> p = np.array([[[0.3], [0.6], [0.1]]], dtype=np.float32)
-    >>> decide(p, None).item(), decide(p, 0.2).item()
-    (0, -1)
-    """
-    if tau is None:
-        return (p.argmax(axis=1) - 1).astype(np.int8)
-    down, up = p[:, 0], p[:, 2]
-    sign = np.where(up > down, 1, -1)
-    return np.where(np.maximum(up, down) > tau, sign, 0).astype(np.int8)
 
 
 def mean_probabilities(per_network: Sequence[Float32]) -> Float32:

@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-import torch
 from anndata import AnnData
 from tqdm import tqdm
 
 from aligned.abduction import store
-from aligned.abduction.problem import Closing, Problem, Rows
+from aligned.abduction.problem import SCORES, Closing, Problem
 from aligned.abduction.records import Phase, Prediction, Yardsticks, score_phase
 from aligned.abduction.schedule import parse_schedule, stage_name
 from aligned.abduction.training import Ensemble
 from aligned.alignment import fuse
 from aligned.config import Config
+from aligned.datasets.rows import Rows
+from aligned.decisions import decide
 from aligned.knowledge import KnowledgeBase
-from aligned.neural import decide, mean_probabilities, pick_device
+from aligned.neural import mean_probabilities, pick_device
 from aligned.refinement import refine
 
 __all__ = ["Aligned", "Explanation"]
@@ -123,7 +124,7 @@ class Aligned:
         Parameters
         ----------
         data : AnnData
-            Responses as `aligned.validate` wants them. Labels of other rows are used for scores only.
+            Responses as `aligned.validate` wants them; other rows' labels only serve scores.
         kb : KnowledgeBase
             Network over ``data.uns["genes"]``.
         schedule : str
@@ -182,9 +183,9 @@ class Aligned:
         yardstick: Mapping[str, object] | None,
         complete_kb: KnowledgeBase | None,
     ) -> None:
-        self.problem = Problem.build(data, kb, self.config)
-        measure = self.problem.closing if yardstick is None else Closing(**yardstick)  # type: ignore[arg-type]
-        self.yardsticks = Yardsticks(measure, kb, complete_kb)
+        named = None if yardstick is None else Closing(**yardstick)  # type: ignore[arg-type]
+        self.problem = Problem.build(data, kb, self.config, named)
+        self.yardsticks = Yardsticks(self.problem.yardstick, kb, complete_kb)
         self.kb = kb
         self.ensemble = Ensemble(self.problem, kb, self.config, pick_device(self.config.device))
         self.phases, self.done, self.n_edits = [], [], 0
@@ -257,11 +258,13 @@ class Aligned:
 
     def _record(self, stage: str) -> None:
         rows, scored_on = self.scored_rows
-        said = self.predict(rows.x)
         self.phases.append(
             score_phase(
                 stage,
-                {"neural": said.neural, "integrated": said.fused},
+                {
+                    "neural": self.predict(rows.x, tuned_for="neural").neural,
+                    "integrated": self.predict(rows.x).fused,
+                },
                 rows,
                 self.kb,
                 self.n_edits,
@@ -293,13 +296,15 @@ class Aligned:
 
     # --------------------------------------------------------------------------- predicting
 
-    def predict(self, x: object) -> Prediction:
+    def predict(self, x: object, tuned_for: str = "integrated") -> Prediction:
         """Predict responses.
 
         Parameters
         ----------
         x : array or sparse, shape (b, n), or list of mappings
             Perturbations over ``kb.genes``; or each as ``{gene id or name: -1 or 1}``.
+        tuned_for : {"integrated", "neural"}
+            Whose threshold the network's call uses: as the partner of symbols, or on its own.
 
         Returns
         -------
@@ -307,11 +312,13 @@ class Aligned:
             ``neural, symbolic, adapter, fused`` (int8, (b, m)) and ``probabilities`` (b, m, 3);
             columns are the measured genes.
         """
+        if tuned_for not in SCORES:
+            raise ValueError(f"tuned_for={tuned_for!r} is not a choice; use one of {list(SCORES)}.")
         inputs = self._inputs(x)
         outputs = self.ensemble.outputs(inputs)
         p = mean_probabilities([o.response for o in outputs])
         adapter = np.mean(np.stack([o.adapter for o in outputs]), axis=0)
-        neural = decide(p, self.ensemble.tau)
+        neural = decide(p, self.ensemble.tau[tuned_for])
         symbolic = self.kb.deduce(inputs, **self.problem.closing.kwargs)[:, self.ensemble.columns]  # type: ignore[arg-type]
         a = self.ensemble.choices(neural, symbolic, adapter)
         fused = fuse(neural, symbolic, a)

@@ -13,13 +13,20 @@ from anndata import AnnData
 from aligned.alignment import gene_weights
 from aligned.config import Config
 from aligned.datasets.contract import check_overlap, validate
+from aligned.datasets.rows import Rows
+from aligned.decisions import objective
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import data_consistency
 
-__all__ = ["CLOSURES", "Closing", "Problem", "choose_closure"]
+__all__ = ["CLOSURES", "SCORES", "Closing", "Problem", "choose_closure"]
 
 Int8 = npt.NDArray[np.int8]
-Bool = npt.NDArray[np.bool_]
+
+#: The predictions that are scored, and what each one is.
+SCORES = {
+    "neural": "the network's own call",
+    "integrated": "its fusion with the current network of knowledge, by the adapter",
+}
 
 #: Closures tried by ``k="auto"`` / ``rule="auto"``, simplest first.
 CLOSURES: tuple[tuple[int, str], ...] = (
@@ -49,32 +56,6 @@ class Closing:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Conditions as arrays: inputs x (b, n), responses y, observed and counted cells (b, m)."""
-
-    names: pd.Index
-    x: sp.csr_array
-    y: Int8
-    observed: Bool
-    counted: Bool
-    groups: npt.NDArray[np.object_]
-
-    def take(self, chosen: npt.NDArray[np.intp]) -> Rows:
-        """These rows, in this order."""
-        return Rows(
-            self.names[chosen],
-            self.x[chosen],
-            self.y[chosen],
-            self.observed[chosen],
-            self.counted[chosen],
-            self.groups[chosen],
-        )
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-@dataclass(frozen=True)
 class Problem:
     """Everything a fit needs, drawn from training conditions only (test labels: for scores)."""
 
@@ -86,15 +67,23 @@ class Problem:
     closing: Closing
     tried: pd.DataFrame
     w: npt.NDArray[np.float64]
+    kb: KnowledgeBase
+    yardstick: Closing
+
+    def yardstick_of(self, rows: Rows) -> Int8:
+        """What the original network deduces for these rows under the yardstick's closure."""
+        return _deduce(self.kb, rows, self.yardstick, self.measured)
 
     @classmethod
-    def build(cls, data: AnnData, kb: KnowledgeBase, config: Config) -> Problem:
+    def build(
+        cls, data: AnnData, kb: KnowledgeBase, config: Config, yardstick: Closing | None
+    ) -> Problem:
         """Check data and network, and derive what is fitted before any network is trained."""
         validate(data)
         check_overlap(data, kb)
         _same_genes(data, kb)
         measured = tuple(map(str, data.var_names))
-        rows = _rows(data, kb, measured)
+        rows = Rows.of(data, kb)
         split = data.obs["split"].astype(str).to_numpy()
         train, test = (rows.take(np.flatnonzero(split == s)) for s in ("train", "test"))
         if len(train) == 0:
@@ -102,48 +91,76 @@ class Problem:
                 'no condition has obs["split"] == "train"; mark the training conditions so '
                 "(`aligned.datasets.folds` deals them)."
             )
-        tried = choose_closure(train, kb, measured, config)
-        best = tried.iloc[int(tried["f_d"].to_numpy().argmax())]
+        tried = choose_closure(train, kb, measured, config, yardstick)
+        best = tried.iloc[int(tried["objective"].to_numpy().argmax())]
         closing = Closing(int(best["k"]), str(best["rule"]), config.alpha, config.margin)
         columns = kb.columns(measured)
         in_degree = np.asarray((kb.r_pos + kb.r_neg).sum(axis=0)).ravel()[columns]
         go = data.var["go_count"].to_numpy(float) if "go_count" in data.var else None
         weights = gene_weights(
             train.y,
-            kb.deduce(train.x, **closing.kwargs)[:, columns],  # type: ignore[arg-type]
+            _deduce(kb, train, closing, measured),
             train.counted,
             in_degree,
             go,
             config,
         )
         unlabelled = _unlabelled(train, test, kb, config)
-        return cls(kb.genes, measured, train, test, unlabelled, closing, tried, weights.w)
+        return cls(
+            kb.genes,
+            measured,
+            train,
+            test,
+            unlabelled,
+            closing,
+            tried,
+            weights.w,
+            kb,
+            yardstick or closing,
+        )
 
 
 def choose_closure(
-    train: Rows, kb: KnowledgeBase, measured: tuple[str, ...], config: Config
+    train: Rows,
+    kb: KnowledgeBase,
+    measured: tuple[str, ...],
+    config: Config,
+    yardstick: Closing | None,
 ) -> pd.DataFrame:
-    """Data consistency of each admissible closure's deductions on the training conditions.
+    """Score each admissible closure's deductions on the training conditions.
 
     The network has not seen these labels, so no inner fold is needed. Columns ``k, rule, f_d,
-    speaks`` (share of cells with δ ≠ 0), simplest closure first; the best row is the choice.
+    speaks`` (share of cells with δ ≠ 0) and ``objective``, simplest closure first; the best row is
+    the choice. Where the objective is balance and no yardstick is named, ``f_d`` decides: every
+    closure agrees with itself.
     """
+    rows = []
+    for k, rule in _admissible(config):
+        delta = _deduce(kb, train, Closing(k, rule, config.alpha, config.margin), measured)
+        f_d = data_consistency(delta, train.y, train.counted)
+        speaks = float((delta != 0)[train.counted].mean())
+        goal = f_d
+        if yardstick is not None:
+            said = _deduce(kb, train, yardstick, measured)
+            goal = objective(delta, train.y, train.counted, said, config)
+        rows.append({"k": k, "rule": rule, "f_d": f_d, "speaks": speaks, "objective": goal})
+    return pd.DataFrame(rows)
+
+
+def _admissible(config: Config) -> list[tuple[int, str]]:
     options = [
         (k, rule)
         for k, rule in CLOSURES
         if config.k in ("auto", k) and config.rule in ("auto", rule)
     ]
-    if not options:
-        rules = ["boolean", "majority"] if config.rule == "auto" else [config.rule]
-        options = [(int(config.k), rule) for rule in rules]
-    columns = kb.columns(measured)
-    rows = []
-    for k, rule in options:
-        delta = kb.deduce(train.x, k, rule, alpha=config.alpha, margin=config.margin)[:, columns]
-        f_d = data_consistency(delta, train.y, train.counted)
-        speaks = float((delta != 0)[train.counted].mean())
-        rows.append({"k": k, "rule": rule, "f_d": f_d, "speaks": speaks})
-    return pd.DataFrame(rows)
+    if options:
+        return options
+    rules = ["boolean", "majority"] if config.rule == "auto" else [config.rule]
+    return [(int(config.k), rule) for rule in rules]
+
+
+def _deduce(kb: KnowledgeBase, rows: Rows, closing: Closing, measured: tuple[str, ...]) -> Int8:
+    return kb.deduce(rows.x, **closing.kwargs)[:, kb.columns(measured)]  # type: ignore[arg-type]
 
 
 def _same_genes(data: AnnData, kb: KnowledgeBase) -> None:
@@ -152,16 +169,6 @@ def _same_genes(data: AnnData, kb: KnowledgeBase) -> None:
             'the network\'s genes are not data.uns["genes"], in that order; build it with '
             'KnowledgeBase.from_edges(edges, genes=data.uns["genes"]).'
         )
-
-
-def _rows(data: AnnData, kb: KnowledgeBase, measured: tuple[str, ...]) -> Rows:
-    x = sp.csr_array(data.obsm["perturbation"]).astype(np.int8)
-    y = np.asarray(data.X.toarray() if sp.issparse(data.X) else data.X).astype(np.int8)
-    observed = np.asarray(data.layers["observed"], dtype=bool)
-    first = [kb.genes[row.indices.min()] for row in (x[[i]] for i in range(x.shape[0]))]
-    groups = data.obs["group"].astype(str).to_numpy() if "group" in data.obs else np.array(first)
-    counted = kb.scored_cells(x, measured, observed)
-    return Rows(data.obs_names, x, y, observed, counted, groups.astype(object))
 
 
 def _unlabelled(train: Rows, test: Rows, kb: KnowledgeBase, config: Config) -> sp.csr_array:

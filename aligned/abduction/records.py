@@ -8,20 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.abduction.problem import Closing, Problem, Rows
+from aligned.abduction.problem import Closing, Problem
+from aligned.datasets.rows import Rows
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import balanced_consistency, confusion, f1_from_confusion
 
-__all__ = ["SCORES", "Phase", "Prediction", "Yardsticks"]
+__all__ = ["Phase", "Prediction", "Yardsticks"]
 
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
-
-#: The predictions that are scored, and what each one is.
-SCORES = {
-    "neural": "the network's own call",
-    "integrated": "its fusion with the current network of knowledge, by the adapter",
-}
 
 
 @dataclass(frozen=True)

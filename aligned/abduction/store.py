@@ -16,10 +16,11 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from aligned.abduction.problem import Closing, Problem, Rows
+from aligned.abduction.problem import Closing, Problem
 from aligned.abduction.records import Phase, Yardsticks
 from aligned.abduction.training import Ensemble
 from aligned.config import Config
+from aligned.datasets.rows import Rows
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import pick_device
 
@@ -110,8 +111,8 @@ def _meta(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} holds no model (no model.json); give the folder that `save`, a checkpoint or "
-            "`aligned fit --out` wrote."
+            f"{folder} holds no model (no model.json); give the folder that `save`, a checkpoint "
+            "or `aligned fit --out` wrote."
         )
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -156,14 +157,7 @@ def load(cls: type[Aligned], folder: Path) -> Aligned:
     model = cls(Config(**meta["config"]))
     original = _read_kb(folder, meta, "edges_original.csv", "original")
     n, m = len(meta["genes"]), len(meta["measured"])
-    empty = Rows(
-        pd.Index([]),
-        sp.csr_array((0, n), dtype=np.int8),
-        np.zeros((0, m), np.int8),
-        np.zeros((0, m), bool),
-        np.zeros((0, m), bool),
-        np.zeros(0, dtype=object),
-    )
+    empty = Rows.empty(n, m)
     model.problem = Problem(
         tuple(meta["genes"]),
         tuple(meta["measured"]),
@@ -173,8 +167,10 @@ def load(cls: type[Aligned], folder: Path) -> Aligned:
         Closing(**meta["closing"]),
         pd.read_csv(folder / "closures.csv"),
         load_arrays(folder / "arrays.safetensors")["w"],
+        original,
+        Closing(**meta["yardstick"]),
     )
-    model.yardsticks = Yardsticks(Closing(**meta["yardstick"]), original)
+    model.yardsticks = Yardsticks(model.problem.yardstick, original)
     model.ensemble = Ensemble(
         model.problem,
         original,

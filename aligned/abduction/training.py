@@ -8,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from aligned.abduction.problem import Problem, Rows
-from aligned.alignment import adapter_gradient, optimal_adapter
+from aligned.abduction.problem import SCORES, Problem
+from aligned.alignment import adapter_gradient, fuse, optimal_adapter
 from aligned.config import Config
+from aligned.datasets.rows import Rows
+from aligned.decisions import best_threshold, class_frequencies, decide, inner_folds
 from aligned.knowledge import KnowledgeBase
-from aligned.metrics import balanced_consistency, confusion, f1_from_confusion
 from aligned.neural import (
     ResponseNetwork,
-    class_frequencies,
     class_weights,
     cross_entropy,
-    decide,
     features,
     graph_operator,
 )
@@ -64,10 +63,11 @@ class Ensemble:
         if config.model == "gnn":
             edges = kb.r_pos + kb.r_neg
             self.graph = graph_operator(edges, kb.regulator_index, len(kb.genes))
-        self.inner = inner_folds(problem.train, config)
+        self.inner = self._inner_folds()
         self.networks = [self._fresh(j) for j in range(config.n_networks)]
-        self.tau: float | None = None
-        self.tau_single: float | None = None
+        #: threshold of the averaged networks, and of a single one, per score it was tuned for
+        self.tau: dict[str, float | None] = dict.fromkeys(SCORES)
+        self.tau_single: dict[str, float | None] = dict.fromkeys(SCORES)
         self.w = torch.tensor(problem.w, dtype=torch.float32, device=device)
 
     # ------------------------------------------------------------------------- predicting
@@ -116,6 +116,13 @@ class Ensemble:
         )
         return network.to(self.device)
 
+    def _inner_folds(self) -> npt.NDArray[np.intp] | None:
+        """Inner fold of each training row, at least three; None where no τ is tuned."""
+        train, config = self.problem.train, self.config
+        if config.decision == "argmax" or len(train) == 0:
+            return None
+        return inner_folds(train.groups, max(config.n_networks, 3), config.seed)
+
     def _inner_train(self, j: int) -> Rows:
         train = self.problem.train
         return train if self.inner is None else train.take(np.flatnonzero(self.inner != j))
@@ -143,7 +150,8 @@ class Ensemble:
         """Alignment phase A: predict X_u, fuse, retrain f_y and f_a together on ȳ and D_l."""
         x_u = self.problem.unlabelled
         delta_u = kb.deduce(x_u, **self.problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
-        predicted = [decide(o.response, self.tau_single) for o in self.outputs(x_u)]
+        tau = self.tau_single["integrated"]
+        predicted = [decide(o.response, tau) for o in self.outputs(x_u)]
         for j, network in enumerate(self.networks):
             pseudo = (self.encode(x_u), predicted[j], delta_u)
             self._train(j, network, kb, pseudo, self.config.align_steps, phase)
@@ -162,7 +170,10 @@ class Ensemble:
         generator = torch.Generator().manual_seed(_seed(config.seed, j, phase))
         draws = torch.Generator(self.device).manual_seed(_seed(config.seed, j, phase))
         optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         chooser = _Chooser(self, draws)
         call_l = self._calls(network, labelled.z)
@@ -182,7 +193,8 @@ class Ensemble:
     def _calls(self, network: ResponseNetwork, z: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             p = torch.softmax(network(z)[0], dim=1).cpu().numpy()
-        return torch.from_numpy(decide(p, self.tau_single).astype(np.int64)).to(self.device)
+        called = decide(p, self.tau_single["integrated"])
+        return torch.from_numpy(called.astype(np.int64)).to(self.device)
 
     def _pseudo_loss(
         self,
@@ -210,16 +222,23 @@ class Ensemble:
         """Choose τ on the inner folds for the configured objective, then carry it over."""
         if self.config.decision == "argmax" or self.inner is None:
             return
-        train = self.problem.train
+        train, problem = self.problem.train, self.problem
         per_network = self.outputs(train.x)
         left_out = np.flatnonzero(self.inner < len(self.networks))
+        rows = train.take(left_out)
         p = np.stack([per_network[self.inner[i]].response[i] for i in left_out])
-        delta = kb.deduce(train.x[left_out], **self.problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
-        self.tau_single = best_threshold(
-            p, train.y[left_out], train.counted[left_out], delta, self.config
-        )
-        on_unlabelled = [o.response for o in self.outputs(self.problem.unlabelled)]
-        self.tau = carried_threshold(on_unlabelled, self.tau_single)
+        trust = np.stack([per_network[self.inner[i]].adapter[i] for i in left_out])
+        said = kb.deduce(rows.x, **problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
+        yardstick = problem.yardstick_of(rows)
+
+        def integrated(called: Int8) -> Int8:
+            return fuse(called, said, self.choices(called, said, trust))
+
+        on_unlabelled = [o.response for o in self.outputs(problem.unlabelled)]
+        for score, finish in (("neural", None), ("integrated", integrated)):
+            tau = best_threshold(p, rows.y, rows.counted, yardstick, self.config, finish)
+            self.tau_single[score] = tau
+            self.tau[score] = carried_threshold(on_unlabelled, tau)
 
 
 class _Chooser:
@@ -249,48 +268,6 @@ class _Chooser:
         )
         cells = (seen & (delta != 0)).sum() if self.config.speak_only else seen.sum()
         return surrogate / cells.clamp(min=1)
-
-
-def inner_folds(train: Rows, config: Config) -> npt.NDArray[np.intp] | None:
-    """Inner fold of each training row, whole groups together; None where no τ is tuned.
-
-    There are as many folds as networks, and at least three.
-    """
-    if config.decision == "argmax" or len(train) == 0:
-        return None
-    names = sorted(set(train.groups))
-    count = min(max(config.n_networks, 3), len(names))
-    if count < 2:
-        raise ValueError(
-            "all training conditions perturb the same gene, so no inner fold can choose the "
-            "threshold; add conditions, or set decision='argmax'."
-        )
-    order = np.random.default_rng(config.seed).permutation(len(names))
-    size = {g: int((train.groups == g).sum()) for g in names}
-    load, fold_of = [0] * count, {}
-    for g in sorted((names[i] for i in order), key=lambda g: -size[g]):
-        smallest = load.index(min(load))
-        fold_of[g], load[smallest] = smallest, load[smallest] + size[g]
-    return np.array([fold_of[g] for g in train.groups], dtype=np.intp)
-
-
-def best_threshold(
-    p: Float32, y: Int8, counted: npt.NDArray[np.bool_], delta: Int8, config: Config
-) -> float:
-    """τ that maximises the named objective of the network's calls on these conditions."""
-    strength = np.maximum(p[:, 0], p[:, 2])
-    shares = np.geomspace(0.001, 0.5, 40)
-    grid = np.unique(np.quantile(strength[counted], 1 - shares))
-    scores = []
-    for tau in grid:
-        called = decide(p, float(tau))
-        f_d = f1_from_confusion(confusion(y, called, counted).sum(axis=0))
-        if config.objective == "f_d":
-            scores.append(float(f_d))
-            continue
-        f_k = f1_from_confusion(confusion(delta, called, counted).sum(axis=0))
-        scores.append(float(balanced_consistency(f_d, f_k, config.gamma)))
-    return float(grid[int(np.argmax(scores))])
 
 
 def carried_threshold(per_network: list[Float32], tau: float) -> float:

@@ -149,7 +149,7 @@ class KnowledgeBase:
         for what, count in report.items():
             if count and what in ("repeated rows", "rows with unknown genes dropped"):
                 warnings.warn(f"Network table: {count} {what}.", stacklevel=2)
-        sources = set(edges["source"]) | set(regulators or ())
+        sources = set(edges["source"]) | set(() if regulators is None else regulators)
         missing = sources.difference(known)
         if missing:
             raise ValueError(

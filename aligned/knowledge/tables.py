@@ -72,7 +72,7 @@ def _signs(frame: pd.DataFrame, edges: pd.DataFrame) -> pd.Series:
         row = bad[bad].index[0]
         raise ValueError(
             f"row {row} of the network ({edges.at[row, 'source']} → {edges.at[row, 'target']}) has "
-            f"{column} {frame.at[row, column]!r}; use +1 (activates) or -1 (inhibits), and two "
+            f"{column} {frame.at[row, column]}; use +1 (activates) or -1 (inhibits), and two "
             "rows for dual regulation."
         )
     return sign.astype(np.int8)

@@ -1,0 +1,78 @@
+"""The command line: parses, calls, prints.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one sentence on stderr that says how to
+mend it; the traceback appears only with ``aligned --debug COMMAND``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from aligned.cli import data, publish
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="aligned",
+    help="The ALIGNED paper as a library and a book.\n\n"
+    "Example: aligned run 03_ecoli_iterations --edition ecoli -p seed=3",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _everywhere(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Options of every command."""
+
+
+publish.add_to(app)
+app.add_typer(data.app, name="data")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        return int(command.main(args=words, prog_name="aligned", standalone_mode=False) or 0)
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        return _report(error)
+    except KeyboardInterrupt:
+        return _say("stopped; nothing half-written was kept.", 1)
+
+
+def _report(error: Exception) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":  # bare `aligned`: the help is the message
+        print(error, file=sys.stderr)
+        return 2
+    if hasattr(error, "format_message"):  # click's and typer's own: usage, bad option, abort
+        usage = getattr(error, "exit_code", 1)
+        return _say(error.format_message(), int(usage))
+    if isinstance(error, (click.Abort, typer.Abort)):
+        return _say("stopped.", 1)
+    if isinstance(error, (ValueError, TypeError)):  # what the caller gave is wrong
+        return _say(str(error), 2)
+    if isinstance(error, (RuntimeError, OSError)):
+        return _say(str(error), 1)
+    kind = type(error).__name__
+    return _say(f"unexpected {kind}: {error}; run again with --debug to see where.", 1)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"aligned: {' '.join(message.split())}", file=sys.stderr)
+    return code
