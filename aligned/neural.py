@@ -122,11 +122,11 @@ class ResponseNetwork(nn.Module):
         sizes = [n_genes] + [hidden] * depth
         layers: list[nn.Module] = []
         for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-            layers += [nn.Linear(fan_in, fan_out, bias=i > 0 or kind == "mlp"), nn.ReLU()]
+            layers += [_linear(fan_in, fan_out, bias=i > 0 or kind == "mlp"), nn.ReLU()]
         self.trunk = nn.Sequential(*layers)
         self.n_measured = adapter_bias.shape[0]
-        self.response = nn.Linear(hidden, 3 * self.n_measured)
-        self.adapter = nn.Linear(hidden, self.n_measured)
+        self.response = _linear(hidden, 3 * self.n_measured)
+        self.adapter = _linear(hidden, self.n_measured)
         self._start(response_bias, adapter_bias, seed)
 
     def _start(self, response_bias: torch.Tensor, adapter_bias: torch.Tensor, seed: int) -> None:
@@ -148,6 +148,11 @@ class ResponseNetwork(nn.Module):
         """Features (b, n) -> response logits (b, 3, m), adapter logits (b, m)."""
         h = self.trunk(z)
         return self.response(h).view(-1, 3, self.n_measured), self.adapter(h)
+
+
+def _linear(fan_in: int, fan_out: int, bias: bool = True) -> nn.Linear:
+    """A layer without values yet: torch's own start would draw from the global generator."""
+    return nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias)
 
 
 def class_weights(

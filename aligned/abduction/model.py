@@ -19,6 +19,7 @@ from aligned.abduction.schedule import parse_schedule, stage_name
 from aligned.abduction.training import Ensemble
 from aligned.alignment import fuse
 from aligned.config import Config
+from aligned.datasets.bundle import check_yardstick
 from aligned.datasets.rows import Rows
 from aligned.decisions import decide
 from aligned.knowledge import KnowledgeBase
@@ -183,7 +184,15 @@ class Aligned:
         yardstick: Mapping[str, object] | None,
         complete_kb: KnowledgeBase | None,
     ) -> None:
-        named = None if yardstick is None else Closing(**yardstick)  # type: ignore[arg-type]
+        named = None
+        if yardstick is not None:
+            check_yardstick(yardstick, "this fit")
+            named = Closing(**yardstick)  # type: ignore[arg-type]
+        if complete_kb is not None and complete_kb.genes != kb.genes:
+            raise ValueError(
+                "complete_kb and kb list different genes; hide edges with "
+                "`visible, hidden = complete_kb.hold_out(share)`, which keeps the genes."
+            )
         self.problem = Problem.build(data, kb, self.config, named)
         self.yardsticks = Yardsticks(self.problem.yardstick, kb, complete_kb)
         self.kb = kb
@@ -206,21 +215,22 @@ class Aligned:
             self.ensemble.supervise(self.kb)
             yield NETWORK
         plan = phases if phases is not None else ["A", "R"] * max_rounds
-        while len(self.done) < len(plan):
-            changed = self._run_phase(plan[len(self.done)])
+        while len(self.done) < len(plan) and not (phases is None and self._settled):
+            self.done.append(plan[len(self.done)])
+            if self.done[-1] == "A":
+                self.ensemble.align(self.kb, phase=1 + len(self.done))
+            else:
+                self._refine()
             yield stage_name(self.done)
-            if phases is None and self.done[-1] == "R" and not changed:
-                return
 
-    def _run_phase(self, kind: str) -> bool:
-        """Run one phase; True if it changed an edge."""
-        self.done.append(kind)
-        if kind == "A":
-            self.ensemble.align(self.kb, phase=1 + len(self.done))
+    @property
+    def _settled(self) -> bool:
+        """Whether the last phase was a refinement that changed no edge."""
+        if self.done[-1:] != ["R"]:
             return False
-        return self._refine()
+        return self.phases[-1].n_edits == self.phases[-2].n_edits
 
-    def _refine(self) -> bool:
+    def _refine(self) -> None:
         config, problem = self.config, self.problem
         on_evidence = config.refine_rows == "evidence"
         x = problem.train.x if on_evidence else problem.unlabelled
@@ -241,7 +251,7 @@ class Aligned:
             rows=config.refine_rows,
             penalty=config.refine_penalty,
             edit_cost=config.refine_edit_cost,
-            error_rate=float(wrong.mean()),
+            error_rate=min(float(wrong.mean()), 0.5) if wrong.size else 0.5,
             seed=config.seed,
             device=str(self.ensemble.device),
             **problem.closing.kwargs,  # type: ignore[arg-type]
@@ -254,7 +264,6 @@ class Aligned:
         if result.note:
             self.notes.append(f"{stage_name(self.done)}: {result.note}")
         self.kb = result.kb
-        return len(result.edits) > 0
 
     def _record(self, stage: str) -> None:
         rows, scored_on = self.scored_rows
@@ -289,7 +298,7 @@ class Aligned:
         return pd.concat([p.history for p in self.phases], ignore_index=True)
 
     def _check_fitted(self) -> None:
-        if not self.phases:
+        if "ensemble" not in vars(self):
             raise ValueError(
                 "this model is not fitted yet; call .fit(data, kb) or Aligned.load(folder)."
             )
@@ -312,6 +321,7 @@ class Aligned:
             ``neural, symbolic, adapter, fused`` (int8, (b, m)) and ``probabilities`` (b, m, 3);
             columns are the measured genes.
         """
+        self._check_fitted()
         if tuned_for not in SCORES:
             raise ValueError(f"tuned_for={tuned_for!r} is not a choice; use one of {list(SCORES)}.")
         inputs = self._inputs(x)
@@ -330,8 +340,7 @@ class Aligned:
             x = [x]
         if isinstance(x, Sequence) and len(x) and isinstance(x[0], Mapping):
             return sp.csr_array(sp.vstack([self.kb.encode(row) for row in x], format="csr"))
-        matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)))
-        return matrix.astype(np.int8)
+        return self.kb.check_x(x)
 
     def explain(self, perturbation: Mapping[str, int], gene: str, limit: int = 10) -> Explanation:
         """Say why a gene is predicted as it is, with the regulatory paths behind it.
@@ -345,6 +354,7 @@ class Aligned:
         limit : int
             At most this many paths.
         """
+        self._check_fitted()
         target = self.kb.gene_id(gene)
         if target not in self.problem.measured:
             raise ValueError(f"gene {gene!r} was not measured, so there is no prediction of it.")

@@ -34,6 +34,12 @@ FORMAT = 1
 
 def save(model: Aligned, folder: Path) -> Path:
     """Write a fitted model; see `Aligned.save`."""
+    folder = folder.absolute()
+    foreign = folder.exists() and not (folder / "model.json").is_file()
+    if foreign and not (folder.is_dir() and not any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} exists and holds no model; name another folder, or empty it first."
+        )
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -67,7 +73,7 @@ def _write(model: Aligned, folder: Path) -> None:
             "current": _regulators(model.kb),
         },
         "names": model.kb.names,
-        "fingerprint": fingerprint(problem, model.yardsticks.original),
+        "fingerprint": fingerprint(problem, model.yardsticks),
     }
     (folder / "model.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     model.yardsticks.original.to_edges().to_csv(folder / "edges_original.csv", index=False)
@@ -96,14 +102,23 @@ def _regulators(kb: KnowledgeBase) -> list[str]:
     return list(kb.regulators)
 
 
-def fingerprint(problem: Problem, kb: KnowledgeBase) -> str:
-    """Hash of what was fitted on: training inputs, responses, and the network."""
+def fingerprint(problem: Problem, yardsticks: Yardsticks) -> str:
+    """Hash of what was fitted on and scored against: conditions, weights, networks, closures."""
     digest = hashlib.sha256()
-    train = problem.train
-    for part in (train.x.toarray(), train.y, train.observed, problem.unlabelled.indices):
+    arrays: list[Any] = [problem.w, problem.unlabelled.indices, problem.unlabelled.data]
+    words = [repr(problem.closing), repr(problem.yardstick), *problem.genes, *problem.measured]
+    for rows in (problem.train, problem.test):
+        arrays += [rows.x.toarray(), rows.y, rows.observed]
+        words += [*map(str, rows.names), *map(str, rows.groups)]
+    for kb in (yardsticks.original, yardsticks.complete):
+        if kb is not None:
+            words += kb.regulators
+            edges = kb.to_edges()[["source", "target", "sign"]]
+            words += ["|".join(map(str, edge)) for edge in edges.itertuples(index=False)]
+        words.append("")
+    for part in arrays:
         digest.update(np.ascontiguousarray(part).tobytes())
-    edges = kb.to_edges()[["source", "target", "sign"]].astype(str).agg("|".join, axis=1)
-    digest.update("\n".join(edges).encode())
+    digest.update("\n".join(words).encode())
     return digest.hexdigest()
 
 
@@ -127,7 +142,8 @@ def _meta(folder: Path) -> dict[str, Any]:
 
 
 def _read_kb(folder: Path, meta: dict[str, Any], file: str, which: str) -> KnowledgeBase:
-    edges = pd.read_csv(folder / file, keep_default_na=False, dtype={"source": str, "target": str})
+    text = dict.fromkeys(("source", "target", "evidence"), str)
+    edges = pd.read_csv(folder / file, keep_default_na=False, dtype=text)
     return KnowledgeBase.from_edges(
         edges, meta["genes"], names=meta["names"], regulators=meta["regulators"][which]
     )
@@ -143,10 +159,10 @@ def restore(model: Aligned, folder: Path) -> None:
             f"the checkpoint {folder} was written with {key}={meta['config'].get(key)!r}, this run "
             f"has {ours[key]!r}; use the same settings, or another checkpoint folder."
         )
-    if meta["fingerprint"] != fingerprint(model.problem, model.yardsticks.original):
+    if meta["fingerprint"] != fingerprint(model.problem, model.yardsticks):
         raise ValueError(
-            f"the checkpoint {folder} was written for other data or another network; use another "
-            "checkpoint folder."
+            f"the checkpoint {folder} was written for other data, another network or another "
+            "yardstick; use another checkpoint folder."
         )
     _fill(model, folder, meta)
 
@@ -165,7 +181,7 @@ def load(cls: type[Aligned], folder: Path) -> Aligned:
         empty,
         sp.csr_array((0, n), dtype=np.int8),
         Closing(**meta["closing"]),
-        pd.read_csv(folder / "closures.csv"),
+        pd.read_csv(folder / "closures.csv", float_precision="round_trip"),
         load_arrays(folder / "arrays.safetensors")["w"],
         original,
         Closing(**meta["yardstick"]),
@@ -184,8 +200,9 @@ def load(cls: type[Aligned], folder: Path) -> Aligned:
 def _fill(model: Aligned, folder: Path, meta: dict[str, Any]) -> None:
     model.kb = _read_kb(folder, meta, "edges.csv", "current")
     model.done, model.n_edits, model.notes = meta["done"], meta["n_edits"], meta["notes"]
+    text = dict.fromkeys(("stage", "source", "target", "before", "after", "evidence"), str)
     model.edits = pd.read_csv(
-        folder / "edits.csv", keep_default_na=False, dtype={"before": str, "after": str}
+        folder / "edits.csv", keep_default_na=False, dtype=text, float_precision="round_trip"
     )
     model.ensemble.tau, model.ensemble.tau_single = meta["tau"], meta["tau_single"]
     state = load_file(folder / "networks.safetensors", device=str(model.ensemble.device))
@@ -195,7 +212,7 @@ def _fill(model: Aligned, folder: Path, meta: dict[str, Any]) -> None:
             {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
         )
     arrays = load_arrays(folder / "arrays.safetensors")
-    history = pd.read_csv(folder / "history.csv")
+    history = pd.read_csv(folder / "history.csv", float_precision="round_trip")
     model.phases = []
     for stage, n_edits in meta["stages"]:
         keys = [k.split("|") for k in arrays]

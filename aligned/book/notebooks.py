@@ -223,6 +223,7 @@ def _this_kernel(scratch: Path) -> Iterator[None]:
             "PYTHONPATH": os.pathsep.join(filter(None, [package_root, inherited])),
             "PYTHONHASHSEED": "0",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm.auto in a dependency
             "IPYTHONDIR": str(scratch / "ipython"),
         },
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from aligned.cli import data, publish
@@ -46,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     command = typer.main.get_command(app)
+    debug = "--debug" in words  # wherever it stands
+    words = [word for word in words if word != "--debug"]
     try:
         return int(command.main(args=words, prog_name="aligned", standalone_mode=False) or 0)
     except Exception as error:
-        if "--debug" in words:
+        if debug:
             raise
         return _report(error)
     except KeyboardInterrupt:
@@ -60,11 +61,11 @@ def _report(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # bare `aligned`: the help is the message
         print(error, file=sys.stderr)
         return 2
-    if hasattr(error, "format_message"):  # click's and typer's own: usage, bad option, abort
-        usage = getattr(error, "exit_code", 1)
-        return _say(error.format_message(), int(usage))
-    if isinstance(error, (click.Abort, typer.Abort)):
+    if isinstance(error, typer.Abort):
         return _say("stopped.", 1)
+    if hasattr(error, "format_message"):  # click's and typer's own: usage, bad option, abort
+        hint = "`aligned --help` lists what there is, `aligned COMMAND --help` shows an example."
+        return _say(f"{error.format_message()} {hint}", int(getattr(error, "exit_code", 1)))
     if isinstance(error, (ValueError, TypeError)):  # what the caller gave is wrong
         return _say(str(error), 2)
     if isinstance(error, (RuntimeError, OSError)):

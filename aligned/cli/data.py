@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import typer
 
+from aligned.cli.tables import print_table
 from aligned.datasets import registry
 
 __all__ = ["app"]
@@ -27,14 +28,14 @@ def list_files(
     rows = [
         {
             "name": file.name,
-            "MB": f"{file.bytes / 1e6:.1f}",
+            "MB": round(file.bytes / 1e6, 1),
             "editions": ",".join(file.editions) or "-",
             "licence": _short(file.licence, 44),
             "cite": _short(file.citation, 36),
         }
         for file in registry.files(edition or None)
     ]
-    _table(pd.DataFrame(rows))
+    print_table(pd.DataFrame(rows))
 
 
 @app.command()
@@ -48,7 +49,7 @@ def fetch(
     Example: aligned data fetch ecoli
     """
     found = registry.fetch(names)
-    _table(pd.DataFrame([{"name": name, "path": str(path)} for name, path in found.items()]))
+    print_table(pd.DataFrame([{"name": name, "path": str(path)} for name, path in found.items()]))
 
 
 @app.command()
@@ -62,7 +63,7 @@ def check(
     Example: aligned data check ecoli
     """
     table = registry.check(names or None)
-    _table(table[["name", "state", "place", "path"]])
+    print_table(table[["name", "state", "place", "path"]])
     damaged = table.loc[table["state"] == "damaged", "path"]
     if len(damaged):
         raise registry.DataError(
@@ -73,8 +74,3 @@ def check(
 
 def _short(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _table(frame: pd.DataFrame) -> None:
-    with pd.option_context("display.max_colwidth", None, "display.width", None):
-        typer.echo(frame.to_string(index=False, justify="left"))

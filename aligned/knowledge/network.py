@@ -305,7 +305,7 @@ class KnowledgeBase:
         ``δ(x) = clip((R+(k) - R-(k))^T x, -1, 1)``, and a perturbed gene moves in its own
         direction. Parameters as for `deduce`.
         """
-        inputs = self._check_x(x)
+        inputs = self.check_x(x)
         closure = self.closure(k, rule, alpha=alpha, margin=margin)
         at_regulators = inputs[:, self.regulator_index]
         used = np.unique(at_regulators.indices)
@@ -347,7 +347,8 @@ class KnowledgeBase:
         """
         return self.deduction(x, k, rule, alpha=alpha, margin=margin).delta
 
-    def _check_x(self, x: object) -> sp.csr_array:
+    def check_x(self, x: object) -> sp.csr_array:
+        """Perturbations as a sparse int8 array of shape (b, n), or ``ValueError``."""
         matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)))
         if matrix.shape[1] != len(self.genes):
             raise ValueError(
@@ -370,7 +371,7 @@ class KnowledgeBase:
         row = sp.csr_array(
             (list(perturbation.values()), ([0] * len(columns), columns)), shape=(1, len(self.genes))
         )
-        return self._check_x(row)
+        return self.check_x(row)
 
     def explain(
         self, perturbation: Mapping[str, int], gene: str, k: int = 5, limit: int = 10
@@ -480,7 +481,7 @@ class KnowledgeBase:
         self, x: object, genes: Sequence[str] | None = None, observed: npt.ArrayLike | None = None
     ) -> Bool:
         """Cells that may be counted, bool (b, m): observed, and not a perturbed gene's own."""
-        touched = self._check_x(x)[:, self.columns(genes)].toarray() != 0
+        touched = self.check_x(x)[:, self.columns(genes)].toarray() != 0
         if observed is None:
             return ~touched
         seen = np.asarray(observed, dtype=bool)

@@ -16,7 +16,14 @@ from aligned.refinement.columns import (
     edit_table,
     forbid_own,
 )
-from aligned.refinement.exact import Problem, deltas, effects, reach, responses
+from aligned.refinement.exact import (
+    Problem,
+    block_matrices,
+    deltas,
+    effects,
+    reach,
+    responses,
+)
 
 __all__ = ["Move", "Network"]
 
@@ -45,13 +52,15 @@ class Network:
     def __init__(self, problem: Problem, state: State, original: State, edit_cost: float) -> None:
         self.problem, self.original, self.edit_cost = problem, original, edit_cost
         self.evaluations = 0
+        self.place = {int(column): i for i, column in enumerate(problem.reg)}
         self.set_state(state.copy())
 
     def set_state(self, state: State) -> None:
         """Take these edges and recompute everything."""
         self.state = state
-        block = state[:, self.problem.reg]
-        self.walks = reach(self.problem, block, self.problem.evidence.rows)
+        self.unsigned, self.signed = block_matrices(self.problem, state[:, self.problem.reg])
+        rows = self.problem.evidence.rows
+        self.walks = reach(self.problem, self.unsigned, self.signed, rows)
         pos, neg = responses(self.problem, self.walks, state)
         self.effect = effects(self.problem, pos, neg)
         self.cost = self.problem.cost(deltas(self.problem, self.effect), slice(None), slice(None))
@@ -78,15 +87,12 @@ class Network:
         s, j, v = move
         self.evaluations += 1
         problem = self.problem
-        block = self.state[:, problem.reg].copy()
-        new_column = self.state[:, j].copy()
-        new_column[s] = v
-        at = np.flatnonzero(problem.reg == j)
         rows = np.flatnonzero(self.walks.reached[:, s])
         if len(rows) == 0:
             return self._settle(move, self.price(move), take, None)
-        block[s, at] = v
-        walks = reach(problem, block, problem.evidence.rows[rows])
+        self._set_step(move)
+        walks = reach(problem, self.unsigned, self.signed, problem.evidence.rows[rows])
+        self._set_step((s, j, int(self.state[s, j])))
         moved = (walks.positive != self.walks.positive[rows]) | (
             walks.negative != self.walks.negative[rows]
         )
@@ -94,7 +100,7 @@ class Network:
         touched[j] = True
         cols = np.flatnonzero(touched)
         state = self.state[:, cols]
-        state[:, np.searchsorted(cols, j)] = new_column
+        state[s, np.searchsorted(cols, j)] = v
         pos, neg = responses(problem, walks, state)
         effect = effects(problem, pos, neg)
         b, delta = self._deltas(rows, cols, effect)
@@ -103,6 +109,13 @@ class Network:
         return self._settle(
             move, change + self.price(move), take, (rows, walks, cols, effect, b, cost, change)
         )
+
+    def _set_step(self, move: Move) -> None:
+        """Write state ``v`` of a pair of regulators into the block matrices."""
+        s, j, v = move
+        at = self.place[j]
+        self.unsigned[s, at] = (v & 1) + (v >> 1)
+        self.signed[s, at] = (v & 1) - (v >> 1)
 
     def _deltas(
         self, rows: Index, cols: Index, effect: npt.NDArray[np.int8]
@@ -120,6 +133,7 @@ class Network:
         if take and change < -TIE_DUAL / 2:
             s, j, v = move
             self.state[s, j] = v
+            self._set_step(move)
             if new is not None:
                 rows, walks, cols, effect, b, cost, misfit = new
                 self.walks.positive[rows], self.walks.negative[rows] = (

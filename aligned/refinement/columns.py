@@ -122,43 +122,46 @@ def _by_regulator(problem: Problem, walks: Reach, state: State, rows: Index) -> 
     pos, neg = responses(problem, local, state)
     effect = effects(problem, pos, neg).astype(np.float32)
     total = x @ effect
-    cost = problem.cost(_clip(total), rows, slice(None))
+    cost = problem.cost(np.rint(total).astype(np.int8), rows, slice(None))
     reached = local.reached
     for s in np.flatnonzero(reached.any(axis=0)):
         at = np.flatnonzero(reached[:, s])
         b = np.flatnonzero((x[:, at] != 0).any(axis=1))
         through = x[np.ix_(b, at)]
         rest = total[b] - through @ effect[at]
-        for v in range(4):
-            changed = _effect_with(problem, local, (pos, neg), state, s, at, v)
-            then = problem.cost(_clip(rest + through @ changed), rows[b], slice(None))
-            table[v, s] = (then - cost[b]).sum(axis=0)
+        up, down = problem.gain_up[rows[b]], problem.gain_down[rows[b]]
+        now = cost[b].sum(axis=0)
+        way = (local.positive[at, s][:, None], local.negative[at, s][:, None])
+        without = _with_state(problem.rule, way, (pos[at], neg[at]), state[s], -1)
+        for v in range(3 if problem.rule == "majority" else 4):
+            counts = _with_state(problem.rule, way, without, np.int8(v), 1)
+            changed = effects(problem, *counts)
+            then = np.rint(rest + through @ changed.astype(np.float32))
+            table[v, s] = ((then > 0) * up + (then < 0) * down).sum(axis=0) - now
+    if problem.rule == "majority":
+        table[3] = table[0]  # both signs of an edge cancel
     return table
 
 
-def _clip(total: Float) -> npt.NDArray[np.int8]:
-    return np.clip(np.rint(total), -1, 1).astype(np.int8)
-
-
-def _effect_with(
-    problem: Problem,
-    walks: Reach,
+def _with_state(
+    rule: str,
+    way: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
     counts: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
-    state: State,
-    s: int,
-    at: Index,
-    v: int,
-) -> Float:
-    """Effects of the perturbed regulators ``at`` if every pair (s, column) had state ``v``."""
-    plus = (v & 1) - (state[s] & 1).astype(np.float64)
-    minus = (v >> 1) - (state[s] >> 1).astype(np.float64)
-    way_pos, way_neg = walks.positive[at, s][:, None], walks.negative[at, s][:, None]
-    pos, neg = counts[0][at], counts[1][at]
-    if problem.rule == "majority":
-        return effects(problem, pos + way_pos * (plus - minus), neg).astype(np.float32)
-    pos = pos + way_pos * plus + way_neg * minus
-    neg = neg + way_neg * plus + way_pos * minus
-    return effects(problem, pos, neg).astype(np.float32)
+    state: State | np.int8,
+    factor: int,
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Counts for up and for down with edges of this state added (factor 1) or taken out (-1).
+
+    ``way`` holds the activating and inhibiting walks from each perturbed regulator to the edge.
+    Under ``majority`` the first count is the signed sum and the second is not used.
+    """
+    kind = np.float64 if rule == "majority" else np.float32
+    plus, minus = kind(factor) * (state & 1), kind(factor) * (state >> 1)
+    if rule == "majority":
+        return counts[0] + way[0] * (plus - minus), counts[1]
+    pos = counts[0] + way[0] * plus + way[1] * minus
+    neg = counts[1] + way[1] * plus + way[0] * minus
+    return pos, neg
 
 
 def edit_table(table: Float, state: State, original: State, edit_cost: float) -> Float:
@@ -180,7 +183,7 @@ def search_columns(
     original: State,
     cols: Index,
     edit_cost: float,
-    chunk: int = 1024,
+    table_size: int = 4_000_000,
 ) -> State:
     """Improve columns by single changes until none helps; returns states of shape (r, len(cols)).
 
@@ -196,6 +199,7 @@ def search_columns(
     out = original[:, cols].copy()
     usable = np.flatnonzero(walks.reached.any(axis=0))
     inner = Reach(walks.positive[:, usable], walks.negative[:, usable])
+    chunk = max(64, table_size // max(1, len(usable)))
     local, anchor = state[np.ix_(usable, cols)], original[np.ix_(usable, cols)]
     for begin in range(0, len(cols), chunk):
         part = np.arange(begin, min(begin + chunk, len(cols)))

@@ -14,7 +14,17 @@ import numpy.typing as npt
 
 from aligned.refinement.evidence import Evidence
 
-__all__ = ["Problem", "Reach", "deltas", "effects", "reach", "responses", "state_of"]
+__all__ = [
+    "STATES",
+    "Problem",
+    "Reach",
+    "block_matrices",
+    "deltas",
+    "effects",
+    "reach",
+    "responses",
+    "state_of",
+]
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float32]
@@ -98,19 +108,29 @@ def state_of(r_pos: Bool, r_neg: Bool) -> State:
     return r_pos.astype(np.int8) + 2 * r_neg.astype(np.int8)
 
 
-def reach(problem: Problem, block: State, start: Index) -> Reach:
-    """Walks within the r × r ``block`` of edge states from regulators ``start``."""
-    if problem.rule == "majority":
-        return _walk_sums(block, start, problem.k, problem.alpha)
-    unit = np.zeros((len(start), len(block)), dtype=np.float32)
+def block_matrices(
+    problem: Problem, block: State
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Unsigned and signed steps among regulators (r × r) from their edge states."""
+    kind = np.float64 if problem.rule == "majority" else np.float32
+    activates, inhibits = (block & 1).astype(kind), (block >> 1).astype(kind)
+    return activates + inhibits, activates - inhibits
+
+
+def reach(
+    problem: Problem,
+    unsigned: npt.NDArray[np.floating],
+    signed: npt.NDArray[np.floating],
+    start: Index,
+) -> Reach:
+    """Walks of 0..k-1 steps from regulators ``start``, given `block_matrices`."""
+    unit = np.zeros((len(start), len(signed)), dtype=signed.dtype)
     unit[np.arange(len(start)), start] = 1.0
-    if problem.k == 1:
-        return Reach(unit, np.zeros_like(unit))
-    activates = (block & 1).astype(np.float32)
-    inhibits = (block >> 1).astype(np.float32)
-    unsigned, signed = activates + inhibits, activates - inhibits
     pos, neg = unit, np.zeros_like(unit)
     for _ in range(problem.k - 1):
+        if problem.rule == "majority":
+            pos = unit + problem.alpha * (pos @ signed)
+            continue
         total, difference = (pos + neg) @ unsigned, (pos - neg) @ signed
         new_pos = np.maximum(unit, total + difference > 0.5)
         new_neg = (total - difference > 0.5).astype(np.float32)
@@ -118,16 +138,6 @@ def reach(problem: Problem, block: State, start: Index) -> Reach:
             break
         pos, neg = new_pos, new_neg
     return Reach(pos, neg)
-
-
-def _walk_sums(block: State, start: Index, k: int, alpha: float) -> Reach:
-    unit = np.zeros((len(start), len(block)))
-    unit[np.arange(len(start)), start] = 1.0
-    signed = (block & 1).astype(np.float64) - (block >> 1)
-    sums = unit
-    for _ in range(k - 1):
-        sums = unit + alpha * (sums @ signed)
-    return Reach(sums, np.zeros_like(sums))
 
 
 def responses(

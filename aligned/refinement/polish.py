@@ -42,12 +42,23 @@ def polish_network(
     best: Network | None = None
     for start in starts:
         net = Network(problem, start, original, edit_cost)
+        if best is not None and not _promising(net, best):
+            continue
         _improve(net, hints, budget)
         if best is None or net.objective < best.objective - TIE_DUAL:
             best = net
     if best is None:
         raise ValueError("polishing needs a network to start from.")
     return best
+
+
+def _promising(net: Network, best: Network) -> bool:
+    """Whether columns alone bring a further start below the best result so far."""
+    start = net.state
+    _search_columns(net)
+    reached = net.objective
+    net.set_state(start)
+    return reached < best.objective
 
 
 def edit_gains(net: Network, chunk: int = 1024) -> npt.NDArray[np.float64]:

@@ -35,8 +35,9 @@ Tensor = torch.Tensor
 
 #: Decay of the running mean and of the running square of the gradient.
 BETA1, BETA2 = 0.8, 0.98
-#: Weight from which an edge among regulators makes its target's own edges part of the problem.
-POINTS = 0.25
+#: Weight (that of an edge that passes the threshold) from which an edge among regulators makes the
+#: edges of its target part of the problem.
+POINTS = 0.5
 #: The history is written and convergence looked at every so many iterations.
 EVERY = 5
 

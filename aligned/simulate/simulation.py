@@ -186,8 +186,8 @@ def simulate(
     >>> sim = simulate(60, 12, seed=1)
     >>> sim.data.n_vars, len(sim.truth.regulators)
     (60, 12)
-    >>> sim.data.obs_names[0], sim.data.obs["perturbation"].iloc[0]
-    ('ko_tf01', 'loleR-')
+    >>> sim.kb.genes == sim.truth.genes, sim.card["inconsistency"]["absent"] > 0.42
+    (True, True)
     """
     _check_sizes(n_genes, n_regulators, seed, n_edges, n_replicates)
     _check_shares(missing, absent, conflicting, replicate_sd, control_sd)

@@ -1,0 +1,152 @@
+"""What refinement changed, on what evidence, and whether another network knows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import hypergeom
+
+from aligned.datasets import Bundle
+from aligned.datasets.rows import Rows
+from aligned.knowledge import KnowledgeBase
+
+__all__ = ["edit_support", "edit_table"]
+
+KEYS = ["source", "target", "before", "after"]
+
+
+def edit_table(
+    fits: list[tuple[dict[str, Any], pd.DataFrame]], bundle: Bundle, split: str
+) -> pd.DataFrame:
+    """Every edit made on one split, once, with how often it was made and what speaks for it.
+
+    Parameters
+    ----------
+    fits : list of (job, edits)
+        The edits of each fit.
+    bundle : Bundle
+    split : str
+        The split whose fits are used.
+
+    Returns
+    -------
+    DataFrame
+        ``source, target, before, after`` with names; ``fits`` that made the edit; mean ``gain`` in
+        the refinement's objective; ``log2fc``, the mean measured change of the target where the
+        source alone was perturbed, counted in the direction of more source (sign as an edge's);
+        ``conditions`` behind it; ``other``, the sign of that pair in the other network.
+    """
+    mine = [edits for job, edits in fits if job["split"] == split and len(edits)]
+    columns = [*KEYS, "source_name", "target_name", "fits", "gain", "log2fc", "conditions", "other"]
+    if not mine:
+        return pd.DataFrame(columns=columns)
+    stacked = pd.concat(mine, ignore_index=True)
+    table = (
+        stacked.groupby(KEYS, as_index=False)
+        .agg(fits=("gain", "size"), gain=("gain", "mean"))
+        .sort_values(["fits", "gain", "source", "target"], ascending=[False, False, True, True])
+    )
+    names = bundle.kb.names
+    table["source_name"] = [names.get(g, g) for g in table["source"]]
+    table["target_name"] = [names.get(g, g) for g in table["target"]]
+    table["log2fc"], table["conditions"] = _measured(table, bundle)
+    table["other"] = _signs_in(table, bundle.other_kb)
+    return table[columns].reset_index(drop=True)
+
+
+def _measured(table: pd.DataFrame, bundle: Bundle) -> tuple[list[float], list[int]]:
+    """Mean change of each target per unit of source, over single perturbations of the source."""
+    data, kb = bundle.data, bundle.kb
+    rows = Rows.of(data, kb)
+    single = np.flatnonzero(np.asarray(abs(rows.x).sum(axis=1)).ravel() == 1)
+    source_of = rows.x[single].indices
+    direction = rows.x[single].data
+    values = data.layers["logfc"] if "logfc" in data.layers else rows.y
+    seen = rows.observed[single]
+    column = {gene: j for j, gene in enumerate(map(str, data.var_names))}
+    means: list[float] = []
+    counts: list[int] = []
+    for source, target in table[["source", "target"]].itertuples(index=False, name=None):
+        where = source_of == kb.index.get_loc(source)
+        j = column.get(target)
+        usable = where & seen[:, j] if j is not None else np.zeros(len(single), bool)
+        counts.append(int(usable.sum()))
+        if not usable.any():
+            means.append(float("nan"))
+            continue
+        change = np.asarray(values[single[usable], j], dtype=float) * direction[usable]
+        means.append(float(np.nanmean(change)))
+    return means, counts
+
+
+def _signs_in(table: pd.DataFrame, other: KnowledgeBase | None) -> list[str]:
+    if other is None:
+        return [""] * len(table)
+    state: dict[tuple[str, str], str] = {}
+    for source, target, sign in other.to_edges()[["source", "target", "sign"]].itertuples(
+        index=False, name=None
+    ):
+        mark = "+" if sign > 0 else "-"
+        before = state.get((source, target), "")
+        state[source, target] = before if mark in before else "".join(sorted(before + mark))
+    pairs = table[["source", "target"]].itertuples(index=False, name=None)
+    return [state.get(pair, "0") for pair in pairs]
+
+
+def edit_support(edits: pd.DataFrame, bundle: Bundle, rows: Rows) -> pd.DataFrame:
+    """Are added edges in the other network more often than chance would have it?
+
+    An added edge joins a pair that the network did not have. The urn: all such pairs between
+    regulators that the evidence can speak of and measured genes. Hypergeometric, one-sided.
+
+    Returns
+    -------
+    DataFrame
+        One row per kind of edit (``added``, ``dropped``, ``flipped``): ``pairs``, ``in_other``,
+        ``expected``, ``p_value`` (added only), ``same_sign`` among those in the other network.
+    """
+    columns = ["kind", "pairs", "in_other", "expected", "p_value", "same_sign"]
+    if edits.empty:
+        return pd.DataFrame(columns=columns)
+    kind = np.where(
+        edits["before"] == "0", "added", np.where(edits["after"] == "0", "dropped", "flipped")
+    )
+    table: list[dict[str, object]] = []
+    for name in ("added", "dropped", "flipped"):
+        mine = edits[kind == name].drop_duplicates(["source", "target"])
+        known = mine["other"].isin(["+", "-", "+-"])
+        row: dict[str, object] = {
+            "kind": name,
+            "pairs": len(mine),
+            "in_other": int(known.sum()),
+            "expected": np.nan,
+            "p_value": np.nan,
+            "same_sign": int((mine["other"] == mine["after"]).sum()),
+        }
+        if name == "added" and bundle.other_kb is not None:
+            total, hits = _urn(bundle, rows)
+            row["expected"] = len(mine) * hits / total
+            row["p_value"] = float(hypergeom.sf(int(known.sum()) - 1, total, hits, len(mine)))
+        table.append(row)
+    return pd.DataFrame(table, columns=columns)
+
+
+def _urn(bundle: Bundle, rows: Rows) -> tuple[int, int]:
+    """Pairs without an edge that could have been added, and how many the other network has."""
+    kb, other = bundle.kb, bundle.other_kb or bundle.kb
+    perturbed = set(rows.x.indices)
+    sources = [g for g, i in zip(kb.regulators, kb.regulator_index, strict=True) if i in perturbed]
+    measured = set(map(str, bundle.data.var_names))
+
+    def pairs(network: KnowledgeBase) -> set[tuple[str, str]]:
+        table = network.to_edges()
+        table = table[table["source"].isin(sources) & table["target"].isin(measured)]
+        table = table[table["source"] != table["target"]]
+        return set(table[["source", "target"]].itertuples(index=False, name=None))
+
+    have, others = pairs(kb), pairs(other)
+    own = sum(1 for s in sources if s in measured)
+    total = len(sources) * len(measured) - own - len(have)
+    return total, len(others - have)

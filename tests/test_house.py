@@ -1,0 +1,245 @@
+"""The house: floors, sizes, dependencies, notebook pairs, and nothing that names a machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from aligned.book.editions import editions, load_edition
+from aligned.book.notebooks import (
+    notebooks,
+    parameter_cell,
+    parameters_in,
+    parameters_of,
+    read_source,
+    settings_for,
+)
+from aligned.book.pages import toc_pages
+from aligned.book.sync import committed_pages, set_parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "aligned"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST = 520
+
+#: Floor and, where a floor has an order of its own, the step on it.
+FLOORS = {
+    "_assets": (0, 0),
+    "knowledge": (1, 0),
+    "metrics": (1, 0),
+    "config": (1, 0),
+    "decisions": (1, 1),
+    "simulate": (1, 1),
+    "datasets": (1, 2),
+    "neural": (2, 0),
+    "alignment": (2, 0),
+    "refinement": (2, 0),
+    "baselines": (2, 0),
+    "enrichment": (2, 0),
+    "topology": (2, 0),
+    "abduction": (3, 0),
+    "experiments": (4, 0),
+    "scorecard": (4, 0),
+    "plotting": (4, 0),
+    "book": (4, 0),
+    "cli": (5, 0),
+}
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def _imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every imported module of a file, and whether only a type checker sees it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in for_types) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            whole = names if node.module == "aligned" else [node.module]
+            yield from ((name, node in for_types) for name in whole)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_from_floors_below(path: Path) -> None:
+    room = _room(path)
+    if room == "__init__":
+        return  # the front door opens every room
+    assert room in FLOORS, f"aligned/{room} has no floor; give it one in this test's table"
+    floor = FLOORS[room]
+    wrong = []
+    for name, for_types in _imports(path):
+        if name == "aligned" or not name.startswith("aligned."):
+            if name == "aligned":
+                wrong.append("aligned (the front door)")
+            continue
+        other = name.split(".")[1]
+        if other == room:
+            continue
+        there = FLOORS.get(other, (9, 9))
+        beside = for_types and there[0] == floor[0]  # a type of the same floor is no dependence
+        if not (there < floor or beside):
+            wrong.append(name)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_one_idea(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+    assert path.stem not in ("utils", "helpers", "misc", "common")
+    assert not any(line.strip().startswith("from .") for line in path.read_text().splitlines())
+
+
+def _requirements(*extras: str) -> dict[str, Requirement]:
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    parsed = map(Requirement, lines)
+    return {canonicalize_name(requirement.name): requirement for requirement in parsed}
+
+
+def _lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def test_environment_yml_installs_what_pyproject_says() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["dependencies"] == [
+        "python=3.11",
+        "pip",
+        {"pip": ["-c requirements.lock", "-e .[book,test]"]},
+    ]
+    python = Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert "3.11" in python
+    assert "3.13" not in python
+    assert {"book", "test", "workflow"} <= set(PROJECT["optional-dependencies"])
+
+
+def test_the_lock_satisfies_every_range() -> None:
+    lock = _lock()
+    for name, requirement in _requirements("book", "test", "workflow").items():
+        assert name in lock, f"{name} has no pin in requirements.lock"
+        assert lock[name] in requirement.specifier, f"{name}=={lock[name]} is out of range"
+    assert lock["torch"] == "2.13.0"
+
+
+def test_the_package_imports_only_what_it_declares() -> None:
+    declared = set(_requirements("book"))
+    distributions = packages_distributions()
+    missing = set()
+    for path in MODULES:
+        for name, for_types in _imports(path):
+            top = name.split(".")[0]
+            owners = {canonicalize_name(owner) for owner in distributions.get(top, [])}
+            if owners and top != "aligned" and not for_types and not owners & declared:
+                missing.add(f"{top} ({path.relative_to(ROOT)})")
+    assert missing == set()
+
+
+def test_the_citation_names_the_paper_and_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"] == "MIT"
+    assert "2510.00512" in citation["preferred-citation"]["url"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def _committed_files() -> list[Path]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout: which files are committed is unknown")
+    paths = (ROOT / name for name in listed.stdout.split("\0") if name)
+    return [path for path in paths if path.is_file()]
+
+
+def test_no_committed_file_names_a_machine() -> None:
+    slash = "/"  # so that this file does not name them either
+    words = [f"{slash}work{slash}", f"{slash}tmp{slash}w{slash}", f"{slash}root{slash}"]
+    words += [f"{slash}home{slash}", f"..{slash}shared", "file" + "://" + slash]
+    found = []
+    for path in _committed_files():
+        if path.relative_to(ROOT).as_posix() == ".ci/run" or path.suffix in (".gz", ".png"):
+            continue
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in words if word in text]
+    assert found == []
+
+
+def test_no_committed_file_is_large() -> None:
+    big = [p for p in _committed_files() if p.stat().st_size > 1_500_000]
+    assert [str(p.relative_to(ROOT)) for p in big] == []
+
+
+@pytest.mark.parametrize("page", committed_pages())
+def test_notebook_pairs_are_in_step(page: str) -> None:
+    path = ROOT / "notebooks" / f"{page}.ipynb"
+    assert path.exists(), "run `make notebooks`"
+    name, edition, parameters = committed_pages()[page]
+    source = read_source(name)
+    settings = settings_for(name, edition, parameters, parameters_in(source, name))
+    set_parameters(parameter_cell(source), settings)
+    pair = nbformat.read(path, as_version=4)
+    expected = [(c.id, c.cell_type, c.source, c.metadata.get("tags", [])) for c in source.cells]
+    found = [(c.id, c.cell_type, c.source, c.metadata.get("tags", [])) for c in pair.cells]
+    assert found == expected, "run `make notebooks`"
+    code = [cell for cell in pair.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    kinds = {output.output_type for cell in code for output in cell.outputs}
+    assert "error" not in kinds
+    assert set(pair.metadata) == {"kernelspec", "language_info"}
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_every_edition_gives_only_parameters_the_notebook_has(name: str) -> None:
+    known = parameters_of(name)
+    assert "edition" in known
+    for edition in editions():
+        settings_for(name, edition, {}, known)
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_a_notebook_asks_states_its_budget_and_tags_its_numbers(name: str) -> None:
+    cells = read_source(name).cells
+    assert cells[0].cell_type == "markdown"
+    assert cells[0].source.startswith("# ")
+    first_code = [cell.cell_type for cell in cells].index("code")
+    opening = "\n".join(cell.source for cell in cells[:first_code])
+    assert "?" in opening, "put the question at the top"
+    assert re.search(r"minute|second", opening), "say how long it takes on two cores"
+    tags = {tag for cell in cells for tag in cell.metadata.get("tags", [])}
+    assert {"parameters", "nbval-check-output"} <= tags
+
+
+def test_every_page_of_the_contents_has_a_source() -> None:
+    pages = {page.page for page in load_edition("demo").pages}
+    for page in toc_pages():
+        made = page.removeprefix("notebooks/")
+        if page.startswith("notebooks/"):
+            assert made in notebooks() or made in pages
+        else:
+            assert (ROOT / f"{page}.md").exists()
