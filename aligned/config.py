@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,11 +152,10 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, options in CHOICES.items():
-            if getattr(self, name) not in options:
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in options:
                 listed = ", ".join(map(repr, options))
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is not a choice; use one of {listed}."
-                )
+                raise ValueError(f"{name}={value!r} is not a choice; use one of {listed}.")
         if self.k != "auto" and not _is_whole(self.k, 1):
             raise ValueError(f"k={self.k!r}; give a path length >= 1, or 'auto'.")
         if self.refine_edit_cost != "auto" and not _is_number(self.refine_edit_cost, 0):
@@ -256,4 +256,4 @@ def _is_whole(value: object, low: int) -> bool:
 def _is_number(value: object, low: float, high: float | None = None) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return low <= value and (high is None or value <= high)
+    return low <= value < math.inf and (high is None or value <= high)

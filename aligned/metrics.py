@@ -80,7 +80,7 @@ def _ternary(what: str, values: npt.ArrayLike) -> npt.NDArray[np.int8]:
     if not np.isin(array, (-1, 0, 1)).all():
         bad = array[~np.isin(array, (-1, 0, 1))][0]
         raise ValueError(
-            f"the {what} holds {bad!r}; scores need -1 (down), 0 (unchanged) or 1 (up), with "
+            f"the {what} holds {bad}; scores need -1 (down), 0 (unchanged) or 1 (up), with "
             "unmeasured cells set to 0 and marked in `observed`."
         )
     return array.astype(np.int8)
@@ -213,16 +213,18 @@ def balanced_consistency(
     >>> balanced_consistency(0.0, 0.9)
     0.0
     """
-    if gamma <= 0:
+    if not 0 < gamma < np.inf:
         raise ValueError(f"gamma is {gamma}; give a number above 0 (the paper uses 2).")
     if not 0 < weight < 1:
         raise ValueError(f"weight is {weight}; it is F_d's share: give a number between 0 and 1.")
     d, k = np.broadcast_arrays(np.asarray(fd, dtype=float), np.asarray(fk, dtype=float))
-    if ((d < 0) | (d > 1) | (k < 0) | (k > 1)).any():
+    if not ((d >= 0) & (d <= 1) & (k >= 0) & (k <= 1)).all():
         raise ValueError("data and knowledge consistency are F1 scores: give numbers from 0 to 1.")
     both = (d > 0) & (k > 0)
     safe_d, safe_k = np.where(both, d, 1.0), np.where(both, k, 1.0)
-    mean = (weight * safe_d**-gamma + (1 - weight) * safe_k**-gamma) ** (-1 / gamma)
+    low = np.minimum(safe_d, safe_k)  # factored out: powers of small numbers would overflow
+    terms = weight * (safe_d / low) ** -gamma + (1 - weight) * (safe_k / low) ** -gamma
+    mean = low * terms ** (-1 / gamma)
     result = np.where(both, mean, 0.0)
     return float(result) if result.ndim == 0 else result
 

@@ -364,7 +364,7 @@ def test_explain_refuses_unknown_genes_and_directions():
         kb.explain({"z": 1}, "b")
     with pytest.raises(ValueError, match="gene 'z' is neither an id nor a name"):
         kb.explain({"a": 1}, "z")
-    with pytest.raises(ValueError, match=r"a perturbation holds .*3"):
+    with pytest.raises(ValueError, match="gene 'a' is perturbed by 3; use -1"):
         kb.explain({"a": 3}, "b")
     with pytest.raises(ValueError, match="k is 0"):
         kb.explain({"a": 1}, "b", k=0)
@@ -666,7 +666,7 @@ def test_genes_are_found_by_id_first_then_by_name():
     row = kb.encode({"fnr": -1, "b3": 1})
     assert row.dtype == np.int8
     npt.assert_array_equal(row.toarray(), [[-1, 0, 1, 0]])
-    with pytest.raises(ValueError, match=r"a perturbation holds .*5"):
+    with pytest.raises(ValueError, match="gene 'fnr' is perturbed by 5; use -1"):
         kb.encode({"fnr": 5})
 
 

@@ -63,7 +63,7 @@ def _measured(table: pd.DataFrame, bundle: Bundle) -> tuple[list[float], list[in
     single = np.flatnonzero(np.asarray(abs(rows.x).sum(axis=1)).ravel() == 1)
     source_of = rows.x[single].indices
     direction = rows.x[single].data
-    values = data.layers["logfc"] if "logfc" in data.layers else rows.y
+    values = data.layers.get("logfc", rows.y)
     seen = rows.observed[single]
     column = {gene: j for j, gene in enumerate(map(str, data.var_names))}
     means: list[float] = []

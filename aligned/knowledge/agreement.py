@@ -25,6 +25,12 @@ def agreement_counts(
             f"the responses have shape {y.shape}, the deductions {delta.shape}; give one response "
             "per condition and gene, and name the measured genes where they are not all genes."
         )
+    if not np.isin(y[counted], (-1, 0, 1)).all():
+        bad = y[counted][~np.isin(y[counted], (-1, 0, 1))][0]
+        raise ValueError(
+            f"the response holds {bad}; use -1 (down), 0 (unchanged) or 1 (up), and mark "
+            "unmeasured cells in `observed`."
+        )
     changed = counted & (y != 0)
     cells = {
         "consistent": changed & (delta == y),

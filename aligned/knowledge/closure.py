@@ -53,13 +53,15 @@ class Closure:
         return self.reached & (self.positive == self.negative)
 
 
-def check_rule(k: int, rule: str, margin: float = 0.0) -> None:
-    """Raise ``ValueError`` unless ``k``, ``rule`` and ``margin`` can be used for a closure."""
+def check_rule(k: int, rule: str, alpha: float = 0.5, margin: float = 0.0) -> None:
+    """Raise ``ValueError`` unless these settings can be used for a closure."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k is {k!r}; it is the longest path counted: give a whole number >= 1.")
     if rule not in RULES:
         raise ValueError(f"closure rule {rule!r} is unknown; choose one of {sorted(RULES)}.")
-    if margin < 0:
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is {alpha}; it damps each further step: give 0 to 1.")
+    if not 0 <= margin < np.inf:
         raise ValueError(f"margin is {margin}; it is a number of paths: give one >= 0.")
 
 

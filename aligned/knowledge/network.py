@@ -15,8 +15,9 @@ import scipy.sparse as sp
 from aligned.knowledge.agreement import agreement_counts
 from aligned.knowledge.closure import Closure, boolean_closure, check_rule, majority_closure
 from aligned.knowledge.explain import as_frame, walks_to
+from aligned.knowledge.inputs import as_input, encoded_row
 from aligned.knowledge.noise import corrupted_edges, split_edges
-from aligned.knowledge.tables import read_edges
+from aligned.knowledge.tables import merge_edges, read_edges
 
 __all__ = ["Deduction", "KnowledgeBase"]
 
@@ -149,14 +150,20 @@ class KnowledgeBase:
         for what, count in report.items():
             if count and what in ("repeated rows", "rows with unknown genes dropped"):
                 warnings.warn(f"Network table: {count} {what}.", stacklevel=2)
-        sources = set(edges["source"]) | set(() if regulators is None else regulators)
+        sources = set(edges["source"]) | set(() if regulators is None else map(str, regulators))
         missing = sources.difference(known)
         if missing:
             raise ValueError(
                 f"regulator {sorted(missing)[0]!r} is not among the {len(known)} genes; "
                 "add it to `genes` or leave it out of `regulators`."
             )
-        return cls(edges, known, [g for g in known if g in sources], names or {}, report)
+        return cls(
+            edges,
+            known,
+            [g for g in known if g in sources],
+            dict(() if names is None else names),
+            report,
+        )
 
     def to_edges(self) -> pd.DataFrame:
         """All edges as a table ``source, target, sign, evidence``, self-loops included."""
@@ -172,31 +179,18 @@ class KnowledgeBase:
         evidence : str
             Evidence written beside edges that are new.
         """
-        old = self._edges
-        new = []
-        for matrix, sign in ((r_pos, 1), (r_neg, -1)):
-            row, col = sp.coo_array(matrix).nonzero()
-            keep = self.regulator_index[row] != col
-            new.append(
-                pd.DataFrame(
-                    {
-                        "source": self._rows.to_numpy()[row[keep]],
-                        "target": self.index.to_numpy()[col[keep]],
-                        "sign": np.int8(sign),
-                    }
-                )
+        shape = (len(self.regulators), len(self.genes))
+        if r_pos.shape != shape or r_neg.shape != shape:
+            raise ValueError(
+                f"the edge matrices have shapes {r_pos.shape} and {r_neg.shape}; give {shape}, one "
+                "row per regulator and one column per gene."
             )
-        merged = pd.concat(new, ignore_index=True).merge(
-            old, on=["source", "target", "sign"], how="left"
-        )
-        merged["evidence"] = merged["evidence"].fillna(evidence)
-        loops = old[old["source"] == old["target"]]
-        kept = old.merge(merged[["source", "target", "sign"]], on=["source", "target", "sign"])
-        fresh = merged.merge(kept[["source", "target", "sign"]], how="left", indicator=True)
-        fresh = fresh[fresh["_merge"] == "left_only"].drop(columns="_merge")
-        edges = pd.concat([kept, loops, fresh], ignore_index=True)
-        edges["sign"] = edges["sign"].astype(np.int8)
-        return self._with_edges(edges)
+        places = [
+            (self._rows.to_numpy()[row], self.index.to_numpy()[col], sign)
+            for matrix, sign in ((r_pos, 1), (r_neg, -1))
+            for row, col in [sp.coo_array(matrix).nonzero()]
+        ]
+        return self._with_edges(merge_edges(self._edges, places, evidence))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KnowledgeBase):
@@ -280,7 +274,7 @@ class KnowledgeBase:
         array([[ 0, -1,  1],
                [ 0,  0, -1]], dtype=int8)
         """
-        check_rule(k, rule, margin)
+        check_rule(k, rule, alpha, margin)
         key = (int(k), rule, alpha, margin) if rule == "majority" else (int(k), rule, 0.0, 0.0)
         if key not in self._closures:
             args = (self.r_pos, self.r_neg, self.regulator_index, int(k))
@@ -349,29 +343,12 @@ class KnowledgeBase:
 
     def check_x(self, x: object) -> sp.csr_array:
         """Perturbations as a sparse int8 array of shape (b, n), or ``ValueError``."""
-        matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)))
-        if matrix.shape[1] != len(self.genes):
-            raise ValueError(
-                f"the perturbations have {matrix.shape[1]} columns, the network {len(self.genes)} "
-                "genes; give one column per gene of `kb.genes`, in that order."
-            )
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        if not np.isin(matrix.data, (-1, 1)).all():
-            bad = matrix.data[~np.isin(matrix.data, (-1, 1))][0]
-            raise ValueError(
-                f"a perturbation holds {bad!r}; use -1 (knock-out), 0 (untouched) or "
-                "1 (over-expression)."
-            )
-        return matrix.astype(np.int8)
+        return as_input(x, len(self.genes))
 
     def encode(self, perturbation: Mapping[str, int]) -> sp.csr_array:
         """One perturbation given by gene (id or name) as a sparse row of int8, shape (1, n)."""
-        columns = [self.index.get_loc(self.gene_id(gene)) for gene in perturbation]
-        row = sp.csr_array(
-            (list(perturbation.values()), ([0] * len(columns), columns)), shape=(1, len(self.genes))
-        )
-        return self.check_x(row)
+        ids = [self.gene_id(gene) for gene in perturbation]
+        return encoded_row(perturbation, self.index.get_indexer(ids), len(self.genes))
 
     def explain(
         self, perturbation: Mapping[str, int], gene: str, k: int = 5, limit: int = 10

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["read_edges"]
+__all__ = ["merge_edges", "read_edges"]
 
 
 def read_edges(
@@ -20,6 +21,7 @@ def read_edges(
     """
     if unknown not in ("error", "drop"):
         raise ValueError(f"unknown={unknown!r} is not a choice; use 'error' or 'drop'.")
+    frame = frame.reset_index(drop=True) if isinstance(frame, pd.DataFrame) else frame
     edges = _with_columns(frame)
     edges["sign"] = _signs(frame, edges)
     edges = edges[["source", "target", "sign", "evidence"]]
@@ -67,7 +69,7 @@ def _signs(frame: pd.DataFrame, edges: pd.DataFrame) -> pd.Series:
     column = "sign" if "sign" in frame.columns else "weight"
     value = pd.to_numeric(frame[column], errors="coerce")
     sign = np.sign(value) if column == "weight" else value
-    bad = ~sign.isin([-1, 1])
+    bad = ~(sign.isin([-1, 1]) & np.isfinite(value))
     if bad.any():
         row = bad[bad].index[0]
         raise ValueError(
@@ -116,3 +118,34 @@ def _known_only(
             "rows); add the genes, or pass unknown='drop' to leave these edges out."
         )
     return edges[~lost], int(lost.sum())
+
+
+def merge_edges(
+    old: pd.DataFrame,
+    places: list[tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], int]],
+    evidence: str,
+) -> pd.DataFrame:
+    """Edge table with exactly these edges, plus the self-loops of the old table.
+
+    Parameters
+    ----------
+    old : DataFrame
+        Edges whose order and evidence are kept where they stay.
+    places : list of (sources, targets, sign)
+        The edges wanted; self-loops among them are ignored.
+    evidence : str
+        Evidence of edges that are new.
+    """
+    key = ["source", "target", "sign"]
+    wanted = pd.concat(
+        [pd.DataFrame({"source": s, "target": t, "sign": np.int8(sign)}) for s, t, sign in places],
+        ignore_index=True,
+    )
+    wanted = wanted[wanted["source"] != wanted["target"]]
+    kept = old.merge(wanted, on=key)
+    loops = old[old["source"] == old["target"]]
+    marked = wanted.merge(kept[key], how="left", indicator=True)
+    fresh = marked[marked["_merge"] == "left_only"].drop(columns="_merge")
+    edges = pd.concat([kept, loops, fresh.assign(evidence=evidence)], ignore_index=True)
+    edges["sign"] = edges["sign"].astype(np.int8)
+    return edges

@@ -5,10 +5,10 @@ from aligned.refinement.refine import (
     CANDIDATES,
     PENALTIES,
     ROWS,
-    Refinement,
     auto_edit_cost,
     refine,
 )
+from aligned.refinement.report import Refinement
 
 __all__ = [
     "CANDIDATES",

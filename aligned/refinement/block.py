@@ -156,7 +156,7 @@ class Network:
         table = change_table(self.problem.at_columns(cols), self.walks, state)
         total = edit_table(table, state, self.original[:, cols], self.edit_cost)
         forbid_own(total, self.problem.reg, cols, state)
-        return total.astype(np.float64)
+        return total
 
     def reversals(self) -> list[Move]:
         """The moves that undo the edits among regulators, one each."""

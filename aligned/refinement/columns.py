@@ -15,6 +15,8 @@ from aligned.refinement.exact import Problem, Reach, deltas, effects, responses
 __all__ = ["change_table", "edit_table", "search_columns"]
 
 Float = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating]
+Double = npt.NDArray[np.float64]
 State = npt.NDArray[np.int8]
 Index = npt.NDArray[np.intp]
 
@@ -145,11 +147,11 @@ def _by_regulator(problem: Problem, walks: Reach, state: State, rows: Index) -> 
 
 def _with_state(
     rule: str,
-    way: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
-    counts: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
+    way: tuple[Floats, Floats],
+    counts: tuple[Floats, Floats],
     state: State | np.int8,
     factor: int,
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+) -> tuple[Floats, Floats]:
     """Counts for up and for down with edges of this state added (factor 1) or taken out (-1).
 
     ``way`` holds the activating and inhibiting walks from each perturbed regulator to the edge.
@@ -164,7 +166,7 @@ def _with_state(
     return pos, neg
 
 
-def edit_table(table: Float, state: State, original: State, edit_cost: float) -> Float:
+def edit_table(table: Float, state: State, original: State, edit_cost: float) -> Double:
     """Change in objective (misfit + cost of edits) of every single change; (4, r, J).
 
     Ties are broken by tiny terms: fewer edits first, then fewer dual pairs.
@@ -217,7 +219,7 @@ def search_columns(
     return out
 
 
-def forbid_own(total: Float, reg: Index, cols: Index, state: State) -> None:
+def forbid_own(total: Double, reg: Index, cols: Index, state: State) -> None:
     """Rule out self-loops: a regulator's own column offers no change to its own row."""
     position = {int(c): j for j, c in enumerate(cols)}
     for s, column in enumerate(reg):

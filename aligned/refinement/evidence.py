@@ -72,7 +72,7 @@ class Evidence:
         """``‖δ - Y‖_0`` over the cells that count, for deductions of shape (b, n)."""
         missed = np.where(delta > 0, self.zero + self.down, self.up + self.down)
         missed = np.where(delta < 0, self.zero + self.up, missed)
-        return int(round(float(missed.sum(dtype=np.float64))))
+        return round(float(missed.sum(dtype=np.float64)))
 
 
 def check_responses(
@@ -107,7 +107,7 @@ def check_responses(
     if bad.any():
         row, col = np.argwhere(bad)[0]
         raise ValueError(
-            f"the response of gene {kb.genes[col]!r} in row {row} is {labels[row, col]!r}; use -1, "
+            f"the response of gene {kb.genes[col]!r} in row {row} is {labels[row, col]}; use -1, "
             "0 or 1, and mask unmeasured cells with `observed`."
         )
     picked = inputs[np.flatnonzero(chosen)]
@@ -117,7 +117,7 @@ def check_responses(
 
 
 def _perturbations(x: object, n: int) -> sp.csr_array:
-    matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)))
+    matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)), copy=True)
     if matrix.ndim != 2 or matrix.shape[1] != n:
         raise ValueError(
             f"the perturbations have shape {matrix.shape}, the network has {n} genes; give one "
@@ -128,7 +128,7 @@ def _perturbations(x: object, n: int) -> sp.csr_array:
     bad = ~np.isin(matrix.data, (-1, 1))
     if bad.any():
         raise ValueError(
-            f"a perturbation holds {matrix.data[bad][0]!r}; use -1 (knock-out), 0 (untouched) or "
+            f"a perturbation holds {matrix.data[bad][0]}; use -1 (knock-out), 0 (untouched) or "
             "1 (over-expression)."
         )
     return matrix.astype(np.int8)
@@ -162,9 +162,9 @@ def gather(responses: Responses, regulators: Index) -> Evidence:
         places, signs = at.indices[span], at.data[span]
         if len(places) == 0:
             continue
-        turn = int(signs[0])
-        key = (tuple(places.tolist()), tuple((turn * signs).tolist()))
-        member.append((i, group.setdefault(key, len(group)), turn))
+        first = int(signs[0])
+        key = (tuple(places.tolist()), tuple((first * signs).tolist()))
+        member.append((i, group.setdefault(key, len(group)), first))
     if not member:
         raise ValueError(
             "no row of the evidence perturbs a regulator, so no edge can be judged; pass rows that "
@@ -173,8 +173,8 @@ def gather(responses: Responses, regulators: Index) -> Evidence:
     row, into, turn = (np.array(part) for part in zip(*member, strict=True))
     used = np.unique(np.concatenate([key[0] for key in group]).astype(np.intp))
     x = np.zeros((len(group), len(used)), dtype=np.float32)
-    for (places, signs), i in group.items():
-        x[i, np.searchsorted(used, places)] = signs
+    for (at_places, at_signs), i in group.items():
+        x[i, np.searchsorted(used, at_places)] = at_signs
     y = responses.y[row] * turn[:, None].astype(np.int8)
     counted = responses.counted[row]
     touched = responses.x[row].toarray() != 0

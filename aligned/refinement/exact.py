@@ -28,6 +28,7 @@ __all__ = [
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating]
 State = npt.NDArray[np.int8]
 Index = npt.NDArray[np.intp]
 
@@ -75,7 +76,7 @@ class Problem:
     def cost(self, delta: npt.NDArray[np.int8], b: Index | slice, cols: Index | slice) -> Float:
         """Misfit relative to deducing 0, per cell of these rows and columns."""
         up, down = _pick(self.gain_up, b, cols), _pick(self.gain_down, b, cols)
-        return (delta > 0) * up + (delta < 0) * down
+        return np.asarray((delta > 0) * up + (delta < 0) * down, dtype=np.float32)
 
     def at_columns(self, cols: Index) -> Problem:
         """The same problem on some of the columns."""
@@ -95,8 +96,8 @@ class Reach:
     holds the damped signed number of walks in float64 and ``negative`` is not used.
     """
 
-    positive: npt.NDArray[np.floating]
-    negative: npt.NDArray[np.floating]
+    positive: Floats
+    negative: Floats
 
     @property
     def reached(self) -> Bool:
@@ -108,19 +109,18 @@ def state_of(r_pos: Bool, r_neg: Bool) -> State:
     return r_pos.astype(np.int8) + 2 * r_neg.astype(np.int8)
 
 
-def block_matrices(
-    problem: Problem, block: State
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+def block_matrices(problem: Problem, block: State) -> tuple[Floats, Floats]:
     """Unsigned and signed steps among regulators (r × r) from their edge states."""
-    kind = np.float64 if problem.rule == "majority" else np.float32
-    activates, inhibits = (block & 1).astype(kind), (block >> 1).astype(kind)
+    kind: type[np.floating] = np.float64 if problem.rule == "majority" else np.float32
+    activates: Floats = (block & 1).astype(kind)
+    inhibits: Floats = (block >> 1).astype(kind)
     return activates + inhibits, activates - inhibits
 
 
 def reach(
     problem: Problem,
-    unsigned: npt.NDArray[np.floating],
-    signed: npt.NDArray[np.floating],
+    unsigned: Floats,
+    signed: Floats,
     start: Index,
 ) -> Reach:
     """Walks of 0..k-1 steps from regulators ``start``, given `block_matrices`."""
@@ -140,9 +140,7 @@ def reach(
     return Reach(pos, neg)
 
 
-def responses(
-    problem: Problem, walks: Reach, state: State
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+def responses(problem: Problem, walks: Reach, state: State) -> tuple[Floats, Floats]:
     """Evidence for up and for down of each gene under each perturbed regulator, two (q, J).
 
     Under ``boolean`` the numbers of regulators that carry each sign, so that one edge can be taken
@@ -159,9 +157,7 @@ def responses(
     return pos, neg
 
 
-def effects(
-    problem: Problem, pos: npt.NDArray[np.floating], neg: npt.NDArray[np.floating]
-) -> npt.NDArray[np.int8]:
+def effects(problem: Problem, pos: Floats, neg: Floats) -> npt.NDArray[np.int8]:
     """Effect of each perturbed regulator on each gene, int8 in {-1, 0, 1}."""
     if problem.rule == "majority":
         edge = problem.margin + 1e-9 * max(1.0, float(np.abs(pos).max(initial=0.0)))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from aligned.knowledge import RULES, KnowledgeBase
 from aligned.refinement.block import Network
@@ -18,14 +16,13 @@ from aligned.refinement.evidence import (
     gather,
     replicate_error,
 )
-from aligned.refinement.exact import STATES, Problem, deltas, state_of
+from aligned.refinement.exact import Problem, deltas, state_of
 from aligned.refinement.nullcheck import agreement_p_value
-from aligned.refinement.polish import edit_gains, polish_network
-from aligned.refinement.relaxation import Relaxed, Schedule, lam_bound, relax
+from aligned.refinement.polish import polish_network
+from aligned.refinement.relaxation import Schedule, lam_bound, relax
+from aligned.refinement.report import Refinement, harm_note, report, unchanged
 
-__all__ = ["CANDIDATES", "PENALTIES", "ROWS", "Refinement", "auto_edit_cost", "refine"]
-
-State = npt.NDArray[np.int8]
+__all__ = ["CANDIDATES", "PENALTIES", "ROWS", "auto_edit_cost", "refine"]
 
 #: Penalties on the distance to the input network.
 PENALTIES: dict[str, str] = {
@@ -42,47 +39,6 @@ ROWS: dict[str, str] = {
     "evidence": "those marked in `evidence` (all, if it is not given)",
     "all": "every row, as in the paper",
 }
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """What refinement found.
-
-    Attributes
-    ----------
-    kb : KnowledgeBase
-        The refined network; the input network itself if nothing changed.
-    edits : DataFrame
-        One row per pair that changed: ``source``, ``target``, ``before`` and ``after`` in
-        ``{"0", "+", "-", "+-"}``; ``gain``, by how much the objective would be worse without this
-        edit; ``n_cells``, how many response cells it explains, net; ``evidence``, in words.
-    weights : DataFrame
-        ``source``, ``target``, ``positive``, ``negative``: relaxed weights of all pairs that are
-        an edge or moved.
-    history : DataFrame
-        ``iteration``, ``objective``, ``fit``, ``penalty``, ``moved`` of the relaxed problem.
-    objective_before, objective_after : float
-        ``‖δ - Y‖_0 + edit_cost·#edits`` over the cells that count.
-    edit_cost, error_rate : float
-        The price of one edit in cells, and the response error rate it rests on.
-    note : str
-        What happened, in a sentence.
-    """
-
-    kb: KnowledgeBase
-    edits: pd.DataFrame
-    weights: pd.DataFrame
-    history: pd.DataFrame
-    objective_before: float
-    objective_after: float
-    edit_cost: float
-    error_rate: float
-    note: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether the network changed at all."""
-        return len(self.edits) > 0
 
 
 def auto_edit_cost(error_rate: float, density: float) -> float:
@@ -164,7 +120,7 @@ def refine(
         Of the null of "do no harm"; everything else is deterministic.
     t, lam, relax_alpha, max_iter : float, float, float, int
         Steepness of the relaxation, weight of the penalty, damping per step of a path in the
-        relaxed closure, most iterations (default ``60·max(1, k - 1)``).
+        relaxed closure, most iterations (default ``60·k - 20``).
     error_rate : float, optional
         Share of wrong responses. Default: from rows with identical perturbations, else 0.
     polish : bool
@@ -219,14 +175,16 @@ def refine(
     start = Network(problem, pairs, pairs, float(edit_cost))
     before = start.objective + problem.silent
 
-    def unchanged(note: str) -> Refinement:
-        return _unchanged(kb, wide, pairs, before, float(edit_cost), error_rate, note)
+    def as_it_came(note: str) -> Refinement:
+        return unchanged(kb, wide, pairs, before, float(edit_cost), error_rate, note)
 
+    if start.misfit + problem.silent == 0:
+        return as_it_came("returned unchanged: the network explains every response.")
     if null_check:
         share, p = agreement_p_value(gathered, deltas(problem, start.effect), n_null, seed)
         if p > 0.05:
-            return unchanged(_harm_note(share, p, len(gathered.x)))
-    max_iter = max_iter or 60 * max(1, int(k) - 1)
+            return as_it_came(harm_note(share, p, len(gathered.x)))
+    max_iter = max_iter or 60 * int(k) - 20
     schedule = Schedule(int(k), t, lam, relax_alpha, penalty, max_iter)
     relaxed = relax(
         (pairs & 1).astype(bool), (pairs >> 1).astype(bool), wide.regulator_index, gathered,
@@ -238,7 +196,7 @@ def refine(
         net = polish_network(problem, [found, pairs], pairs, float(edit_cost), hints)
     else:
         net = Network(problem, found, pairs, float(edit_cost))
-    return _report(kb, wide, net, relaxed, responses, before, error_rate, polish)
+    return report(kb, wide, net, relaxed, responses, before, error_rate, polish)
 
 
 # ------------------------------------------------------------------------------ checks
@@ -294,144 +252,3 @@ def _with_candidates(kb: KnowledgeBase, responses: Responses) -> KnowledgeBase:
     perturbed = set(np.unique(responses.x.indices).tolist()) | set(kb.regulator_index.tolist())
     regulators = [kb.genes[i] for i in sorted(perturbed)]
     return KnowledgeBase(kb.to_edges(), kb.genes, regulators, kb.names, kb.report)
-
-
-def _harm_note(share: float, p: float, b: int) -> str:
-    if math.isnan(share):
-        return (
-            "returned unchanged: the network deduces no response for these perturbations, so there "
-            "is no agreement to build on."
-        )
-    return (
-        f"returned unchanged: agreement with the responses ({share:.3f} of the cells the network "
-        f"speaks about) is not above the null (p = {p:.3f}, {b} distinct perturbations)."
-    )
-
-
-# ----------------------------------------------------------------------------- results
-
-
-def _unchanged(
-    kb: KnowledgeBase,
-    wide: KnowledgeBase,
-    pairs: State,
-    before: float,
-    edit_cost: float,
-    error_rate: float,
-    note: str,
-) -> Refinement:
-    history = pd.DataFrame(columns=["iteration", "objective", "fit", "penalty", "moved"])
-    weights = _weights(
-        wide, (pairs & 1).astype(np.float32), (pairs >> 1).astype(np.float32), pairs
-    )
-    edits = _edit_frame(wide, pairs, pairs, np.empty(0, dtype=np.float64), edit_cost, 1)
-    return Refinement(kb, edits, weights, history, before, before, edit_cost, error_rate, note)
-
-
-def _report(
-    kb: KnowledgeBase,
-    wide: KnowledgeBase,
-    net: Network,
-    relaxed: Relaxed,
-    responses: Responses,
-    before: float,
-    error_rate: float,
-    polished: bool,
-) -> Refinement:
-    problem, state, original = net.problem, net.state, net.original
-    after = net.objective + problem.silent
-    edits = _edit_frame(
-        wide, state, original, edit_gains(net), net.edit_cost, int(len(problem.evidence.x))
-    )
-    if len(edits) == 0:
-        refined, note = kb, "returned unchanged: no edit explains enough responses to be worth it."
-    else:
-        refined = _narrow(kb, wide.with_matrices((state & 1) > 0, (state >> 1) > 0))
-        note = (
-            f"{len(edits)} pairs changed; {before:.0f} cells were unexplained, "
-            f"{after - net.edit_cost * len(edits):.0f} are now."
-        )
-    _check_invariants(refined, problem, responses, net, before, after, polished)
-    weights = _weights(wide, relaxed.positive, relaxed.negative, original)
-    return Refinement(
-        refined, edits, weights, relaxed.history, before, after, net.edit_cost, error_rate, note
-    )
-
-
-def _narrow(kb: KnowledgeBase, wide: KnowledgeBase) -> KnowledgeBase:
-    """Drop rows that were only candidates and got no edge."""
-    edges = wide.to_edges()
-    kept = set(edges["source"]) | set(kb.regulators)
-    regulators = [g for g in wide.regulators if g in kept]
-    return KnowledgeBase(edges, wide.genes, regulators, wide.names, kb.report)
-
-
-def _check_invariants(
-    refined: KnowledgeBase,
-    problem: Problem,
-    responses: Responses,
-    net: Network,
-    before: float,
-    after: float,
-    polished: bool,
-) -> None:
-    """The objective recomputed from the released edges, by the knowledge base's own closure."""
-    used = np.flatnonzero(np.diff(responses.x[:, problem.reg].tocsr().indptr))
-    delta = refined.deduce(
-        responses.x[used], problem.k, problem.rule, alpha=problem.alpha, margin=problem.margin
-    )
-    wrong = int(((delta != responses.y[used]) & responses.counted[used]).sum())
-    again = wrong + net.edit_cost * net.n_edits
-    if abs(again - after) > 1e-3 * max(1.0, abs(after)) * 1e-3 + 1e-6:
-        raise RuntimeError(
-            f"refinement is inconsistent: the released edges have objective {again}, the search "
-            f"reported {after}; please report this with the data."
-        )
-    if polished and after > before + 1e-6:
-        raise RuntimeError(
-            f"refinement made the objective worse ({before} to {after}); please report this with "
-            "the data."
-        )
-
-
-def _edit_frame(
-    wide: KnowledgeBase,
-    state: State,
-    original: State,
-    gains: npt.NDArray[np.float64],
-    edit_cost: float,
-    b: int,
-) -> pd.DataFrame:
-    s, j = np.nonzero(state != original)
-    cells = np.rint(gains + edit_cost).astype(int)
-    names = np.array(STATES, dtype=object)
-    frame = pd.DataFrame(
-        {
-            "source": np.array(wide.regulators, dtype=object)[s],
-            "target": np.array(wide.genes, dtype=object)[j],
-            "before": names[original[s, j]],
-            "after": names[state[s, j]],
-            "gain": gains,
-            "n_cells": cells,
-            "evidence": [f"explains {c} cells of {b} perturbations" for c in cells],
-        }
-    )
-    order = frame["gain"].sort_values(ascending=False, kind="stable").index
-    return frame.loc[order].reset_index(drop=True)
-
-
-def _weights(
-    wide: KnowledgeBase,
-    positive: npt.NDArray[np.float32],
-    negative: npt.NDArray[np.float32],
-    original: State,
-) -> pd.DataFrame:
-    s, j = np.nonzero((positive != 0) | (negative != 0) | (original != 0))
-    return pd.DataFrame(
-        {
-            "source": np.array(wide.regulators, dtype=object)[s],
-            "target": np.array(wide.genes, dtype=object)[j],
-            "positive": positive[s, j],
-            "negative": negative[s, j],
-        }
-    )

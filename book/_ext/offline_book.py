@@ -1,7 +1,7 @@
-"""Sphinx extension: leave out what Jupyter Book adds for running code on other people's servers.
+"""Sphinx extension: leave out what Jupyter Book adds for running code on servers.
 
-Jupyter Book always loads ``sphinx_thebe``, even where it is switched off; its script names a CDN and,
-with recent Sphinx, is written into each page twice, which browsers report as an error.
+Jupyter Book always loads ``sphinx_thebe``, even where it is switched off; its script names a CDN
+and, with recent Sphinx, is written into each page twice, which browsers report as an error.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def small_network(ax: Axes, x: float, y: float) -> None:
 
 
 def draw() -> plt.Figure:
-    """The whole figure: data and knowledge, two predictions, one fusion, two kinds of correction."""
+    """The whole figure: two predictions, one fusion, two ways back."""
     figure, ax = plt.subplots(figsize=(9.2, 5.0))
     ax.set(xlim=(0, 12.4), ylim=(-0.15, 6.7), aspect="equal")
     ax.axis("off")

@@ -1,0 +1,67 @@
+"""``aligned data``: what it prints, and when it fails."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from aligned.cli import main
+from aligned.datasets import registry
+
+
+def _leave(*words: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A registry with one file, and a mirror that holds it."""
+    content = b"gene,count\nb0001,3\n"
+    (tmp_path / "counts.csv").write_bytes(content)
+    file = registry.DataFile(
+        name="counts.csv",
+        url="https://example.org/counts.csv",
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        licence="CC0",
+        citation="doi:10.1000/none",
+        content="counts",
+        editions=("tiny",),
+    )
+    monkeypatch.setattr(registry, "files", lambda *given, **more: (file,))
+    monkeypatch.setenv("ALIGNED_DATA_MIRROR", str(tmp_path))
+    monkeypatch.setenv("ALIGNED_DATA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "counts.csv"
+
+
+def test_list_shows_licence_and_citation(
+    one_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _leave("data", "list") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["name", "MB", "editions", "licence", "cite"]
+    assert row.split() == ["counts.csv", "0.0", "tiny", "CC0", "doi:10.1000/none"]
+
+
+def test_fetch_says_where_the_file_is(one_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _leave("data", "fetch", "counts.csv") == 0
+    assert str(one_file) in capsys.readouterr().out
+
+
+def test_check_fails_on_a_damaged_file_only(
+    one_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _leave("data", "check") == 0
+    assert "ok" in capsys.readouterr().out
+    one_file.write_text("something else")
+    assert _leave("data", "check") == 1
+    said = capsys.readouterr()
+    assert "damaged" in said.out
+    assert "1 file(s) are not the registered ones" in said.err
+    one_file.unlink()
+    assert _leave("data", "check") == 0
+    assert "missing" in capsys.readouterr().out
