@@ -302,7 +302,7 @@ def gene_weights(
     if config.weights == "constant":
         return GeneWeights(np.full(m, 0.5), {})
     if config.weights == "random":
-        return GeneWeights(np.random.default_rng(config.seed).random(m), {})
+        return GeneWeights(np.asarray(np.random.default_rng(config.seed).random(m)), {})
     both = counted & (y != 0) & (delta != 0)
     agree, conflict = (both & (y == delta)).sum(axis=0), (both & (y != delta)).sum(axis=0)
     parts: dict[str, Float] = {}
@@ -325,6 +325,6 @@ def gene_weights(
 
 
 def _log_share(counts: npt.ArrayLike) -> Float:
-    logs = np.log1p(np.asarray(counts, dtype=np.float64))
-    top = np.nanmax(logs, initial=0.0)
+    logs: Float = np.log1p(np.asarray(counts, dtype=np.float64))
+    top = float(np.nanmax(logs, initial=0.0))
     return logs / top if top > 0 else logs

@@ -8,6 +8,7 @@ the regulatory graph (GNN).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -121,7 +122,7 @@ class ResponseNetwork(nn.Module):
         depth = {"mlp": 3, "gnn": 2}[kind]
         sizes = [n_genes] + [hidden] * depth
         layers: list[nn.Module] = []
-        for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             layers += [_linear(fan_in, fan_out, bias=i > 0 or kind == "mlp"), nn.ReLU()]
         self.trunk = nn.Sequential(*layers)
         self.n_measured = adapter_bias.shape[0]

@@ -87,7 +87,7 @@ def test_k_is_a_length_or_auto(wrong: object) -> None:
 
 @pytest.mark.parametrize("wrong", [-0.1, "cheap", None, True, float("nan")])
 def test_edit_cost_is_a_number_or_auto(wrong: object) -> None:
-    with pytest.raises(ValueError, match="refine_edit_cost=.*>= 0, or 'auto'"):
+    with pytest.raises(ValueError, match=r"refine_edit_cost=.*>= 0, or 'auto'"):
         Config(refine_edit_cost=wrong)
     assert Config(refine_edit_cost=0.5).refine_edit_cost == 0.5
 

@@ -105,8 +105,10 @@ def _execute_all(plan: Edition, folder: Path, say: Callable[[str], None]) -> lis
         out = folder / "notebooks" / f"{how.page}.ipynb"
         start = time.monotonic()
         say(f"notebook {how.page} (edition {how.edition})")
+        before = out.stat().st_mtime_ns if out.exists() else None
         run_notebook(how.notebook, how.edition, how.parameters, out=out, skip_unchanged=True)
-        say(f"notebook {how.page}: {time.monotonic() - start:.0f} s")
+        unchanged = before == out.stat().st_mtime_ns
+        say("  unchanged" if unchanged else f"  {time.monotonic() - start:.0f} s")
         executed.append(out)
     return executed
 

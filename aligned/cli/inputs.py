@@ -1,4 +1,4 @@
-"""What the commands read: data, networks, models, settings, and perturbations as people type them."""
+"""What the commands read: data, networks, models, settings, perturbations as people type them."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ class Inputs:
     kb: KnowledgeBase
     yardstick: dict[str, Any]
 
+    def closure(self, k: int | None, rule: str) -> dict[str, Any]:
+        """The closure asked for, with the yardstick's settings where nothing was said."""
+        return {
+            "k": self.yardstick["k"] if k is None else k,
+            "rule": rule or self.yardstick["rule"],
+        }
+
 
 def read_inputs(data: str, edges: str = "") -> Inputs:
     """Read what ``--data`` and ``--kb`` name.
@@ -86,7 +93,7 @@ def _read(data: str, edges: str) -> Inputs:
             raise ValueError(f"{data} brings no network of its own; add --kb EDGES.csv.")
         yardstick = dict(DEFAULT_YARDSTICK)
         return _with_network(adata, edges, table, yardstick, _names(adata))
-    bundle = datasets.load(data if data in datasets.names() else path)
+    bundle = datasets.load(data)
     if not edges:
         return Inputs(bundle.data, bundle.kb, bundle.yardstick)
     return _with_network(bundle.data, edges, None, bundle.yardstick, bundle.kb.names)

@@ -38,7 +38,9 @@ def say(line: str) -> None:
 def print_table(frame: pd.DataFrame) -> None:
     """A short table on stdout, three digits."""
     with pd.option_context("display.max_colwidth", None, "display.width", None):
-        typer.echo(frame.to_string(index=False, justify="left", float_format="{:.3f}".format))
+        typer.echo(
+            frame.to_string(index=False, justify="left", float_format="{:.3f}".format, na_rep="")
+        )
 
 
 def absolute(path: str) -> Path:

@@ -7,5 +7,14 @@ from aligned.experiments.iterations import (
     IterationTables,
     run_iterations,
 )
+from aligned.experiments.tables import load_tables, save_tables
 
-__all__ = ["CONTROL", "STAGES", "IterationSettings", "IterationTables", "run_iterations"]
+__all__ = [
+    "CONTROL",
+    "STAGES",
+    "IterationSettings",
+    "IterationTables",
+    "load_tables",
+    "run_iterations",
+    "save_tables",
+]

@@ -7,6 +7,9 @@ share of the edges and is scored where the complete network says something the v
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,6 +48,8 @@ STEPS = (
     ("A", "A-R"),
     ("A-R", "A-R-A"),
     ("A-R-A", "A-R-A-R"),
+    ("network", "A-R"),
+    ("A-R", "A-R-A-R"),
     ("network", "A-R-A-R"),
     ("A", "A-A"),
     ("A-A", "A-R-A"),
@@ -73,6 +78,10 @@ class IterationSettings:
         if not self.splits or not self.seeds:
             raise ValueError("give at least one split and one seed.")
 
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values, for a run record."""
+        return dataclasses.asdict(self)
+
 
 @dataclass(frozen=True)
 class IterationTables:
@@ -80,6 +89,8 @@ class IterationTables:
 
     Attributes
     ----------
+    card : DataFrame
+        The data set in the fewest rows: ``item, value``.
     scores : DataFrame
         split × method × stage × score × yardstick × subset: three scores with 95% intervals.
     per_seed : DataFrame
@@ -94,6 +105,7 @@ class IterationTables:
         How many added edges the other network has, against chance.
     """
 
+    card: pd.DataFrame
     scores: pd.DataFrame
     per_seed: pd.DataFrame
     changes: pd.DataFrame
@@ -112,10 +124,14 @@ class _Fold:
     n_edits: dict[str, int]
     edits: pd.DataFrame
     closures: pd.DataFrame
+    memory_mb: tuple[int, float]
 
 
 def run_iterations(
-    bundle: Bundle, settings: IterationSettings, progress: bool = True
+    bundle: Bundle,
+    settings: IterationSettings,
+    progress: bool = True,
+    memory: dict[int, float] | None = None,
 ) -> IterationTables:
     """Run the analysis on a data set; see `IterationTables` for what comes back.
 
@@ -126,6 +142,8 @@ def run_iterations(
     settings : IterationSettings
     progress : bool
         Show a bar on stderr.
+    memory : dict, optional
+        Receives the peak memory (MB) of every process that ran fits, by process id.
     """
     jobs = list(_jobs(bundle, settings))
     work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
@@ -133,12 +151,15 @@ def run_iterations(
         for job in jobs
     )
     results = list(tqdm(work, total=len(jobs), desc="fits", disable=not progress))
+    if memory is not None:
+        memory.update(r.memory_mb for r in results)
     rows = Rows.of(bundle.data, bundle.kb)
     pooled = _pool(results, rows, settings)
     scored = _score_all(pooled, bundle, rows, settings)
     visible = [r for r in results if not r.job["hidden"]]
     edits = edit_table([(r.job, r.edits) for r in visible], bundle, settings.splits[0])
     return IterationTables(
+        card=card_table(bundle),
         scores=_score_table(scored, pooled),
         per_seed=_per_seed_table(scored, settings),
         changes=_change_table(scored),
@@ -199,7 +220,7 @@ def _fit_fold_here(
     if job["hidden"]:
         visible, _ = kb.hold_out(settings.heldout_share, seed=job["seed"])
         complete = kb
-    options = {"yardstick": yardstick, "complete_kb": complete}
+    options: dict[str, Any] = {"yardstick": yardstick, "complete_kb": complete}
     with tempfile.TemporaryDirectory() as folder:
         model = Aligned(config).fit(here, visible, settings.schedule, checkpoint=folder, **options)
         control = Aligned(config).fit(
@@ -217,6 +238,7 @@ def _fit_fold_here(
         {p.stage: p.n_edits for p in phases},
         model.edits,
         model.problem.tried,
+        (os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     )
 
 
@@ -435,3 +457,21 @@ def _closure_table(
         knowledge.append(float(f1_from_confusion(counts.sum(axis=0))))
     everything = everything.assign(f_k=knowledge).drop(columns="objective")
     return table.merge(everything.rename(columns={"f_d": "f_d_all", "f_k": "f_k_all"}))
+
+
+def card_table(bundle: Bundle) -> pd.DataFrame:
+    """What is in the data set, in the fewest rows: ``item, value``."""
+    data, kb = bundle.data, bundle.kb
+    observed = data.layers["observed"]
+    changed = float((data.X != 0).sum() / observed.sum())
+    rows = {
+        "conditions": f"{data.n_obs}",
+        "different perturbations": f"{data.obs['perturbation'].nunique()}",
+        "genes measured": f"{data.n_vars:,}",
+        "cells measured": f"{int(observed.sum()):,}",
+        "of these changed": f"{changed:.1%}",
+        "regulators in the network": f"{len(kb.regulators)}",
+        "signed edges": f"{kb.n_edges:,} on {kb.n_pairs:,} pairs",
+        "yardstick": f"k = {bundle.yardstick['k']}, {bundle.yardstick['rule']}",
+    }
+    return pd.DataFrame({"item": list(rows), "value": list(rows.values())})

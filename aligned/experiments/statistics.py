@@ -77,18 +77,19 @@ class Bootstrap:
         """Score from counts (seeds, rows, 3, 3) against data and against a yardstick."""
         keep = slice(None) if subset is None else np.asarray(subset, dtype=bool)
         weights = self.rows[:, keep]
-        per_seed: dict[str, list[float]] = {m: [] for m in METRICS}
-        drawn: dict[str, list[Float]] = {m: [] for m in METRICS}
-        for d, k in zip(data, knowledge, strict=True):
-            for store, w in ((per_seed, None), (drawn, weights)):
-                f_d, f_k = _pooled(d[keep], w), _pooled(k[keep], w)
-                store["f_d"].append(f_d)  # type: ignore[attr-defined]
-                store["f_k"].append(f_k)  # type: ignore[attr-defined]
-                store["balanced"].append(balanced_consistency(f_d, f_k, self.gamma))  # type: ignore[attr-defined]
-        return Scored(
-            {m: np.array(v, dtype=np.float64) for m, v in per_seed.items()},
-            {m: np.einsum("sb,bs->b", np.array(v), self.seeds) for m, v in drawn.items()},
-        )
+        per_seed = self._scores(data[:, keep], knowledge[:, keep], None)
+        drawn = self._scores(data[:, keep], knowledge[:, keep], weights)
+        return Scored(per_seed, {m: np.einsum("sb,bs->b", v, self.seeds) for m, v in drawn.items()})
+
+    def _scores(self, data: Counts, knowledge: Counts, weights: Counts | None) -> dict[str, Float]:
+        """Scores per seed (first axis), and per bootstrap sample where there are weights."""
+        f_d = np.stack([_pooled(d, weights) for d in data])
+        f_k = np.stack([_pooled(k, weights) for k in knowledge])
+        return {
+            "f_d": f_d,
+            "f_k": f_k,
+            "balanced": np.asarray(balanced_consistency(f_d, f_k, self.gamma)),
+        }
 
 
 def _pooled(counts: Counts, weights: Counts | None) -> Float:

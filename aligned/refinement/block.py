@@ -18,9 +18,11 @@ from aligned.refinement.columns import (
 )
 from aligned.refinement.exact import (
     Problem,
-    block_matrices,
+    Reach,
+    Steps,
     deltas,
     effects,
+    effects_both,
     reach,
     responses,
 )
@@ -29,6 +31,7 @@ __all__ = ["Move", "Network"]
 
 State = npt.NDArray[np.int8]
 Index = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.floating]
 Move = tuple[int, int, int]
 
 
@@ -58,11 +61,11 @@ class Network:
     def set_state(self, state: State) -> None:
         """Take these edges and recompute everything."""
         self.state = state
-        self.unsigned, self.signed = block_matrices(self.problem, state[:, self.problem.reg])
+        self.steps = Steps.build(self.problem, state[:, self.problem.reg])
         rows = self.problem.evidence.rows
-        self.walks = reach(self.problem, self.unsigned, self.signed, rows)
-        pos, neg = responses(self.problem, self.walks, state)
-        self.effect = effects(self.problem, pos, neg)
+        self.walks = reach(self.problem, self.steps, rows, self.problem.k - 1)
+        self.counts = responses(self.problem, self.walks, state)
+        self.effect = effects(self.problem, *self.counts)
         self.cost = self.problem.cost(deltas(self.problem, self.effect), slice(None), slice(None))
         self.misfit = float(self.cost.sum(dtype=np.float64))
 
@@ -90,32 +93,51 @@ class Network:
         rows = np.flatnonzero(self.walks.reached[:, s])
         if len(rows) == 0:
             return self._settle(move, self.price(move), take, None)
-        self._set_step(move)
-        walks = reach(problem, self.unsigned, self.signed, problem.evidence.rows[rows])
-        self._set_step((s, j, int(self.state[s, j])))
-        moved = (walks.positive != self.walks.positive[rows]) | (
-            walks.negative != self.walks.negative[rows]
+        by = int(self.state[s, j])
+        step = (
+            self.place[j],
+            float((v & 1) + (v >> 1) - (by & 1) - (by >> 1)),
+            float((v & 1) - (v >> 1) - (by & 1) + (by >> 1)),
         )
-        touched = (self.state[moved.any(axis=0)] != 0).any(axis=0)
+        start = problem.evidence.rows[rows]
+        walks = reach(problem, self.steps, start, problem.k - 1, (s, *step))
+        grown = (
+            walks.positive - self.walks.positive[rows],
+            walks.negative - self.walks.negative[rows],
+        )
+        moved = np.flatnonzero((grown[0] != 0).any(axis=0) | (grown[1] != 0).any(axis=0))
+        touched = (self.state[moved] != 0).any(axis=0)
         touched[j] = True
         cols = np.flatnonzero(touched)
-        state = self.state[:, cols]
-        state[s, np.searchsorted(cols, j)] = v
-        pos, neg = responses(problem, walks, state)
-        effect = effects(problem, pos, neg)
+        at = np.ix_(rows, cols)
+        more = responses(
+            problem, Reach(grown[0][:, moved], grown[1][:, moved]), self.state[np.ix_(moved, cols)]
+        )
+        counts = (self.counts[0][at] + more[0], self.counts[1][at] + more[1])
+        self._last_step(counts, walks, np.searchsorted(cols, j), move)
+        effect = effects(problem, *counts)
         b, delta = self._deltas(rows, cols, effect)
         cost = problem.cost(delta, b, cols)
         change = float((cost - self.cost[np.ix_(b, cols)]).sum(dtype=np.float64))
         return self._settle(
-            move, change + self.price(move), take, (rows, walks, cols, effect, b, cost, change)
+            move,
+            change + self.price(move),
+            take,
+            (rows, walks, cols, counts, effect, b, cost, change),
         )
 
-    def _set_step(self, move: Move) -> None:
-        """Write state ``v`` of a pair of regulators into the block matrices."""
+    def _last_step(
+        self, counts: tuple[Floats, Floats], walks: Reach, column: int, move: Move
+    ) -> None:
+        """Count walks whose last step is the changed edge itself, in its column."""
         s, j, v = move
-        at = self.place[j]
-        self.unsigned[s, at] = (v & 1) + (v >> 1)
-        self.signed[s, at] = (v & 1) - (v >> 1)
+        by = int(self.state[s, j])
+        plus, minus = (v & 1) - (by & 1), (v >> 1) - (by >> 1)
+        if self.problem.rule == "majority":
+            counts[0][:, column] += walks.positive[:, s] * (plus - minus)
+            return
+        counts[0][:, column] += walks.positive[:, s] * plus + walks.negative[:, s] * minus
+        counts[1][:, column] += walks.negative[:, s] * plus + walks.positive[:, s] * minus
 
     def _deltas(
         self, rows: Index, cols: Index, effect: npt.NDArray[np.int8]
@@ -133,14 +155,13 @@ class Network:
         if take and change < -TIE_DUAL / 2:
             s, j, v = move
             self.state[s, j] = v
-            self._set_step(move)
+            self.steps = Steps.build(self.problem, self.state[:, self.problem.reg])
             if new is not None:
-                rows, walks, cols, effect, b, cost, misfit = new
-                self.walks.positive[rows], self.walks.negative[rows] = (
-                    walks.positive,
-                    walks.negative,
-                )
-                self.effect[np.ix_(rows, cols)] = effect
+                rows, walks, cols, counts, effect, b, cost, misfit = new
+                self.walks.positive[rows] = walks.positive
+                self.walks.negative[rows] = walks.negative
+                at = np.ix_(rows, cols)
+                self.counts[0][at], self.counts[1][at], self.effect[at] = *counts, effect
                 self.cost[np.ix_(b, cols)] = cost
                 self.misfit += misfit
         return change
@@ -157,6 +178,43 @@ class Network:
         total = edit_table(table, state, self.original[:, cols], self.edit_cost)
         forbid_own(total, self.problem.reg, cols, state)
         return total
+
+    def downstream_table(self) -> npt.NDArray[np.float64]:
+        """First-order change in misfit if an edge among regulators were added, with its effects.
+
+        Shape (2, r, r), activating and inhibiting. Every gene downstream of the target is priced
+        as if nothing else changed; rows that perturb several regulators are left out.
+        """
+        problem, reg = self.problem, self.problem.reg
+        r = len(reg)
+        onward = reach(problem, self.steps, np.arange(r), max(problem.k - 2, 0))
+        beyond = effects_both(problem, responses(problem, onward, self.state))
+        beyond[0][np.arange(r), reg], beyond[1][np.arange(r), reg] = 1.0, 0.0
+        up, down = (price.astype(np.float32) for price in self._prices())
+        with_sign = up @ beyond[0].T + down @ beyond[1].T
+        against = down @ beyond[0].T + up @ beyond[1].T
+        through = (
+            (self.walks.positive > 0).astype(np.float32).T,
+            ((self.walks.negative > 0) | (self.walks.positive < 0)).astype(np.float32).T,
+        )
+        return np.stack(
+            [
+                through[0] @ with_sign + through[1] @ against,
+                through[0] @ against + through[1] @ with_sign,
+            ]
+        ).astype(np.float64)
+
+    def _prices(self) -> tuple[Floats, Floats]:
+        """Price of a further walk with effect up, and down, per perturbed regulator and gene."""
+        problem = self.problem
+        single = np.flatnonzero(problem.evidence.single)
+        q = (problem.evidence.x[single] != 0).argmax(axis=1)
+        pos, neg = effects_both(problem, (self.counts[0][q], self.counts[1][q]))
+        now = self.cost[single]
+        up, down = np.zeros(self.effect.shape), np.zeros(self.effect.shape)
+        up[q] = np.where(neg > 0, 0, problem.gain_up[single]) - now
+        down[q] = np.where(pos > 0, 0, problem.gain_down[single]) - now
+        return up, down
 
     def reversals(self) -> list[Move]:
         """The moves that undo the edits among regulators, one each."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from aligned.refinement.evidence import Evidence
 
@@ -18,9 +19,10 @@ __all__ = [
     "STATES",
     "Problem",
     "Reach",
-    "block_matrices",
+    "Steps",
     "deltas",
     "effects",
+    "effects_both",
     "reach",
     "responses",
     "state_of",
@@ -109,35 +111,63 @@ def state_of(r_pos: Bool, r_neg: Bool) -> State:
     return r_pos.astype(np.int8) + 2 * r_neg.astype(np.int8)
 
 
-def block_matrices(problem: Problem, block: State) -> tuple[Floats, Floats]:
-    """Unsigned and signed steps among regulators (r × r) from their edge states."""
-    kind: type[np.floating] = np.float64 if problem.rule == "majority" else np.float32
-    activates: Floats = (block & 1).astype(kind)
-    inhibits: Floats = (block >> 1).astype(kind)
-    return activates + inhibits, activates - inhibits
+@dataclass(frozen=True)
+class Steps:
+    """Single steps among regulators: unsigned and signed, (r, r), *transposed* (target, source).
+
+    Sparse where the block is large and sparse.
+    """
+
+    unsigned: Floats | sp.csr_array
+    signed: Floats | sp.csr_array
+
+    @classmethod
+    def build(cls, problem: Problem, block: State) -> Steps:
+        """From the states of the edges among regulators (r × r)."""
+        kind: type[np.floating] = np.float64 if problem.rule == "majority" else np.float32
+        activates, inhibits = (block.T & 1).astype(kind), (block.T >> 1).astype(kind)
+        unsigned, signed = activates + inhibits, activates - inhibits
+        if len(block) >= 100 and np.count_nonzero(block) < 0.1 * block.size:
+            return cls(sp.csr_array(unsigned), sp.csr_array(signed))
+        return cls(unsigned, signed)
 
 
 def reach(
     problem: Problem,
-    unsigned: Floats,
-    signed: Floats,
+    steps: Steps,
     start: Index,
+    length: int,
+    change: tuple[int, int, float, float] | None = None,
 ) -> Reach:
-    """Walks of 0..k-1 steps from regulators ``start``, given `block_matrices`."""
-    unit = np.zeros((len(start), len(signed)), dtype=signed.dtype)
-    unit[np.arange(len(start)), start] = 1.0
+    """Walks of 0..``length`` steps from regulators ``start``.
+
+    ``change = (s, j, unsigned, signed)`` adds to the step from regulator ``s`` to regulator ``j``
+    without building the matrices anew.
+    """
+    r = steps.signed.shape[0]
+    unit = np.zeros((r, len(start)), dtype=steps.signed.dtype)
+    unit[start, np.arange(len(start))] = 1.0
+    majority = problem.rule == "majority"
+
+    def advance(step: Floats | sp.csr_array, walks: Floats, by: int) -> Floats:
+        out = step @ walks
+        if change is not None:
+            out[change[1]] += change[by] * walks[change[0]]
+        return out
+
     pos, neg = unit, np.zeros_like(unit)
-    for _ in range(problem.k - 1):
-        if problem.rule == "majority":
-            pos = unit + problem.alpha * (pos @ signed)
+    for _ in range(length):
+        if majority:
+            pos = unit + problem.alpha * advance(steps.signed, pos, 3)
             continue
-        total, difference = (pos + neg) @ unsigned, (pos - neg) @ signed
+        total = advance(steps.unsigned, pos + neg, 2)
+        difference = advance(steps.signed, pos - neg, 3)
         new_pos = np.maximum(unit, total + difference > 0.5)
         new_neg = (total - difference > 0.5).astype(np.float32)
         if np.array_equal(new_pos, pos) and np.array_equal(new_neg, neg):
             break
         pos, neg = new_pos, new_neg
-    return Reach(pos, neg)
+    return Reach(np.ascontiguousarray(pos.T), np.ascontiguousarray(neg.T))
 
 
 def responses(problem: Problem, walks: Reach, state: State) -> tuple[Floats, Floats]:
@@ -163,6 +193,14 @@ def effects(problem: Problem, pos: Floats, neg: Floats) -> npt.NDArray[np.int8]:
         edge = problem.margin + 1e-9 * max(1.0, float(np.abs(pos).max(initial=0.0)))
         return (pos > edge).astype(np.int8) - (pos < -edge).astype(np.int8)
     return (pos > 0.5).astype(np.int8) - (neg > 0.5).astype(np.int8)
+
+
+def effects_both(problem: Problem, counts: tuple[Floats, Floats]) -> tuple[Float, Float]:
+    """Whether up, and whether down, is carried at all: two (q, J) of 0 and 1."""
+    if problem.rule == "majority":
+        effect = effects(problem, *counts)
+        return (effect > 0).astype(np.float32), (effect < 0).astype(np.float32)
+    return (counts[0] > 0.5).astype(np.float32), (counts[1] > 0.5).astype(np.float32)
 
 
 def deltas(problem: Problem, effect: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

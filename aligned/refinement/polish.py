@@ -120,36 +120,53 @@ def _undo(net: Network, budget: float = float("inf")) -> int:
 
 
 def _search_block(net: Network, hints: npt.NDArray[np.float32] | None, budget: int) -> None:
-    """Take changes among regulators that help, most promising first, until none does."""
+    """Take changes among regulators that help, best first, until none does.
+
+    All proposals are judged, then taken from the best on, each judged anew.
+    """
     took = True
     while took:
         took = False
+        judged = []
         for move in _proposals(net, hints):
             if net.evaluations >= budget:
-                return
-            took |= net.judge(move, take=True) < -TIE_DUAL / 2
+                break
+            change = net.judge(move)
+            if change < -TIE_DUAL / 2:
+                judged.append((change, move))
+        judged.sort(key=lambda pair: pair[0])
+        for change, move in judged:
+            if net.judge(move) < 0.5 * change:
+                took |= net.judge(move, take=True) < -TIE_DUAL / 2
 
 
 def _proposals(net: Network, hints: npt.NDArray[np.float32] | None, most: int = 200) -> list[Move]:
-    """Changes among regulators worth judging, by what they would gain if the reach stood still.
+    """Changes among regulators worth judging, most promising first.
 
-    Those that promise a gain, every edit turned round, and what the relaxed weights lean to.
+    Those that promise a gain, in their own column or downstream, the loss of any edge, every edit
+    turned round, and what the relaxed weights lean to.
     """
-    table = net.block_table()
     reg = net.problem.reg
     state, original = net.state[:, reg], net.original[:, reg]
+    table = net.block_table()
+    downstream = net.downstream_table() + net.edit_cost
+    for v in (1, 2):
+        table[v] = np.minimum(table[v], np.where(state == 0, downstream[v - 1], np.inf))
     worth = table < net.edit_cost
+    reached = net.walks.reached.any(axis=0)[:, None]
+    worth[0] |= (state != 0) & reached
     edited = state != original
     worth[1] |= edited & (state == 2)
     worth[2] |= edited & (state == 1)
     if hints is not None:
         lean = hints[:, reg]
-        worth[0] |= (np.abs(lean) < 0.75) & (state != 0)
         worth[1] |= lean > 0.25
         worth[2] |= lean < -0.25
-    worth &= np.isfinite(table)
+    np.fill_diagonal(worth[1], False)
+    np.fill_diagonal(worth[2], False)
     v, s, j = np.nonzero(worth)
     change = v != state[s, j]
     v, s, j = v[change], s[change], j[change]
-    order = np.argsort(table[v, s, j], kind="stable")[:most]
+    order = np.argsort(table[v, s, j], kind="stable")
+    order = np.concatenate([order[v[order] != 0][:most], order[v[order] == 0][: 4 * most]])
     return [(int(s[i]), int(reg[j[i]]), int(v[i])) for i in order]

@@ -1,0 +1,196 @@
+"""``aligned score``: anyone's predictions, held against data and knowledge."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import typer
+
+from aligned.cli import output
+from aligned.cli.inputs import Inputs, read_inputs
+from aligned.cli.predictions import Placed, call, place, read_predictions
+from aligned.cli.publish import Device
+from aligned.datasets.rows import Rows
+from aligned.metrics import (
+    balanced_consistency,
+    bootstrap_weights,
+    confusion,
+    f1_from_confusion,
+)
+from aligned.records import run_record, write_json
+
+__all__ = ["add_to"]
+
+_SAMPLES = 1000
+
+Bool = npt.NDArray[np.bool_]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this module."""
+    app.command()(score)
+
+
+def score(
+    predictions: str = typer.Argument(
+        help="Long table condition,gene,prediction (.csv, .tsv, .parquet), or .h5ad."
+    ),
+    data: str = typer.Option(..., "--data", help="demo, ecoli, a folder, or a .h5ad file."),
+    kb: str = typer.Option(
+        "", "--kb", help="Edges (source,target,sign); default: the network the data bring."
+    ),
+    column: str = typer.Option(
+        "", "--column", help="Column or layer to score; default prediction or fused, or X."
+    ),
+    threshold: float = typer.Option(
+        None, "--threshold", help="Call continuous predictions up or down beyond ± this."
+    ),
+    split: str = typer.Option(
+        "", "--split", help="Conditions to score: test, train or all; default test if any."
+    ),
+    k: int = typer.Option(None, "--k", min=1, help="Longest path; default: the data's yardstick."),
+    rule: str = typer.Option(
+        "", "--rule", help="boolean or majority; default: the data's yardstick."
+    ),
+    gamma: float = typer.Option(2.0, "--gamma", help="Exponent of balanced consistency."),
+    out: str = typer.Option("", "--out", help="The scores as .csv, .tsv or .parquet."),
+    seed: int = typer.Option(0, "--seed", min=0, help="Seed of the bootstrap."),
+    device: Device = typer.Option(
+        None, "--device", help="Accepted everywhere; scores are counted on the CPU."
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace an existing --out."),
+) -> None:
+    """Score predictions: data consistency, knowledge consistency and their balance.
+
+    Conditions go by name, or by perturbation (crp-,fnr+), genes by id or name. What was not
+    predicted is not scored, and told; an unknown condition or gene is an error. Intervals: 95%,
+    from a bootstrap over perturbed genes. A perturbed gene's own cell never counts.
+
+    Example: aligned score calls.csv --data ecoli --threshold 0.5
+    """
+    started, target = time.monotonic(), output.absolute(out) if out else None
+    if target is not None:
+        output.check_file(target, force)
+    if split not in ("", "train", "test", "all"):
+        raise ValueError(f"--split {split!r} is not a choice; use test, train or all.")
+    called = call(read_predictions(Path(predictions).expanduser(), column), threshold)
+    inputs = read_inputs(data, kb)
+    closure = inputs.closure(k, rule)
+    placed = place(called, inputs.data, inputs.kb)
+    kept, chosen = _chosen(inputs, placed, split)
+    table, cells = _scores(inputs, placed, kept, closure, gamma, seed)
+    output.print_table(table[["score", "value", "low", "high", "cells"]])
+    typer.echo(f"yardstick:  the network as given, k = {closure['k']}, {closure['rule']}")
+    _report_coverage(inputs, placed, kept, chosen, cells)
+    if target is None:
+        return
+    output.write_table(table, target)
+    asked: dict[str, Any] = {
+        "command": "score",
+        "predictions": predictions,
+        "data": data,
+        "kb": kb or None,
+        "column": column or None,
+        "threshold": threshold,
+        "split": chosen,
+        **closure,
+        "gamma": gamma,
+        "seed": seed,
+    }
+    record = run_record(asked, inputs.data, inputs.kb, time.monotonic() - started, device="cpu")
+    write_json(record, target.with_name(target.name + ".run.json"))
+    typer.echo(f"scores:     {target}")
+
+
+def _chosen(inputs: Inputs, placed: Placed, split: str) -> tuple[npt.NDArray[np.intp], str]:
+    """Rows to score: predicted conditions of the split, by default the held-out ones if any."""
+    splits = inputs.data.obs["split"].astype(str).to_numpy()
+    chosen = split or ("test" if (splits == "test").any() else "all")
+    wanted = (splits == chosen) | (chosen == "all")
+    kept = np.flatnonzero(wanted & placed.predicted.any(axis=1))
+    if not len(kept):
+        raise ValueError(
+            f"none of the {int(wanted.sum())} conditions of split {chosen!r} is predicted; add "
+            "--split all to score every condition, or predict these."
+        )
+    return kept, chosen
+
+
+def _scores(
+    inputs: Inputs,
+    placed: Placed,
+    kept: npt.NDArray[np.intp],
+    closure: dict[str, Any],
+    gamma: float,
+    seed: int,
+) -> tuple[pd.DataFrame, Bool]:
+    rows = Rows.of(inputs.data, inputs.kb).take(kept)
+    calls, cells = placed.calls[kept], placed.predicted[kept] & rows.counted
+    if not cells.any():
+        raise ValueError("no predicted cell was measured; predict measured genes.")
+    columns = inputs.kb.columns(list(map(str, inputs.data.var_names)))
+    said = inputs.kb.deduction(rows.x, **closure)
+    delta, reached = said.delta[:, columns], said.reached[:, columns]
+    drawn = bootstrap_weights(list(rows.groups), _SAMPLES, seed)
+
+    def sampled(truth: npt.NDArray[np.int8], counted: Bool) -> npt.NDArray[np.float64]:
+        """The score of all rows, then of every bootstrap sample."""
+        counts = confusion(truth, calls, counted)
+        flat = drawn @ counts.reshape(len(counts), 9)
+        whole = counts.sum(axis=0)[None]
+        return f1_from_confusion(np.concatenate([whole, flat.reshape(-1, 3, 3)]))
+
+    f_d, f_k = sampled(rows.y, cells), sampled(delta, cells)
+    values = {
+        "f_d": (f_d, cells),
+        "f_k": (f_k, cells),
+        "f_k, reached": (sampled(delta, cells & reached), cells & reached),
+        "balanced": (np.asarray(balanced_consistency(f_d, f_k, gamma)), cells),
+    }
+    single = len(set(rows.groups)) < 2
+    table = [
+        {
+            "score": name,
+            "value": float(v[0]),
+            "low": np.nan if single else float(np.quantile(v[1:], 0.025)),
+            "high": np.nan if single else float(np.quantile(v[1:], 0.975)),
+            "cells": int(counted.sum()),
+            "conditions": len(kept),
+            "groups": len(set(rows.groups)),
+            **closure,
+        }
+        for name, (v, counted) in values.items()
+    ]
+    return pd.DataFrame(table), cells
+
+
+def _report_coverage(
+    inputs: Inputs, placed: Placed, kept: npt.NDArray[np.intp], chosen: str, cells: Bool
+) -> None:
+    data = inputs.data
+    splits = data.obs["split"].astype(str).to_numpy()
+    wanted = np.flatnonzero((splits == chosen) | (chosen == "all"))
+    missing = data.obs_names[np.setdiff1d(wanted, kept)]
+    genes = data.var_names[~placed.predicted[kept].any(axis=0)]
+    countable = int(Rows.of(data, inputs.kb).take(wanted).counted.sum())
+    outside = int(placed.predicted.any(axis=1).sum()) - len(kept)
+    what = "all conditions" if chosen == "all" else f"{chosen} conditions"
+    typer.echo(f"scored:     {int(cells.sum())} of {countable} measured cells of {what}")
+    for names, kind in ((missing, "conditions"), (genes, "measured genes")):
+        if len(names):
+            typer.echo(f"missing:    {len(names)} {kind} without a prediction: {_some(names)}")
+    if placed.not_measured:
+        few = _some(placed.not_measured)
+        typer.echo(f"left out:   {len(placed.not_measured)} predicted genes not measured: {few}")
+    if outside:
+        typer.echo(f"left out:   {outside} predicted conditions of other splits (--split all)")
+
+
+def _some(names: Any) -> str:
+    listed = list(map(str, names))
+    return ", ".join(listed[:5]) + (", …" if len(listed) > 5 else "")

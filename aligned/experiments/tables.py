@@ -1,0 +1,68 @@
+"""Result tables on disk: CSV files and a run record in one folder, written all or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pandas as pd
+
+from aligned.records import write_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Tables = TypeVar("Tables", bound=DataclassInstance)
+else:
+    Tables = TypeVar("Tables")
+
+__all__ = ["load_tables", "save_tables"]
+
+
+def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> Path:
+    """Write every table of a dataclass of DataFrames as ``<name>.csv``, and ``run.json``.
+
+    Numbers are rounded to six decimals, so that files differ only where results do.
+    """
+    folder = Path(folder)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for field in dataclasses.fields(tables):
+        table = getattr(tables, field.name)
+        table.round(6).to_csv(partial / f"{field.name}.csv", index=False)
+    write_json(dict(record), partial / "run.json")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder
+
+
+def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[str, Any]]:
+    """Read what `save_tables` wrote: the tables, and the run record.
+
+    Raises
+    ------
+    FileNotFoundError
+        A file is missing; the message says how to make it.
+    """
+    folder = Path(folder)
+    tables = {}
+    for field in dataclasses.fields(kind):
+        path = folder / f"{field.name}.csv"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is missing; run `aligned run 03_ecoli_iterations --edition "
+                f"{folder.name}`, or give the folder that holds the tables."
+            )
+        tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for name, table in tables.items():
+        for column in ("stage", "before", "after", "other"):
+            if column in table:
+                filler = "" if name != "edits" or column == "other" else "0"
+                tables[name][column] = table[column].fillna(filler).astype(str)
+    return kind(**tables), record
