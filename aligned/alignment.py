@@ -22,6 +22,8 @@ __all__ = [
     "GeneWeights",
     "adapter_gradient",
     "adapter_loss",
+    "allowed_cells",
+    "cell_gradient",
     "fuse",
     "gene_weights",
     "normalised_regret",
@@ -226,26 +228,48 @@ def adapter_gradient(
     unbiased gradient.
     ``reinforce``: ``(L_a - baseline) ∇log f_a(a)`` (Williams 1992).
     """
+    row, gene = allowed_cells(delta, observed, config)
+    cells = logits[row, gene]
+    return cell_gradient(cells, row, gene, y_hat, delta, w, observed, config, generator, baseline)
+
+
+def allowed_cells(
+    delta: torch.Tensor, observed: torch.Tensor, config: Config
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and gene of every cell where symbols may be used: two tensors of shape (cells,)."""
     allowed = observed & (delta != 0) if config.speak_only else observed
-    # only cells that may use symbols matter: work on their list, (row, gene)
     row, gene = allowed.nonzero(as_tuple=True)
-    p = torch.sigmoid(logits[row, gene])
+    return row, gene
+
+
+def cell_gradient(
+    cells: torch.Tensor,
+    row: torch.Tensor,
+    gene: torch.Tensor,
+    y_hat: torch.Tensor,
+    delta: torch.Tensor,
+    w: torch.Tensor,
+    observed: torch.Tensor,
+    config: Config,
+    generator: torch.Generator,
+    baseline: torch.Tensor | float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `adapter_gradient`, from the logits of the allowed cells alone, shape (cells,)."""
+    p = torch.sigmoid(cells)
     draws = torch.rand(p.shape, generator=generator, device=p.device)
     a = draws < p.detach()
     differ = (y_hat != delta) & observed
     gain = config.c_inc * differ[row, gene] + config.c_weight * (2 * w[gene] - 1)
 
-    def per_row(cells: torch.Tensor) -> torch.Tensor:
-        return w.new_zeros(len(logits)).index_add_(0, row, cells.to(w.dtype))
+    def per_row(values: torch.Tensor) -> torch.Tensor:
+        return w.new_zeros(len(delta)).index_add_(0, row, values.to(w.dtype))
 
-    # in double precision: θ·m in float32 can fall below a whole number
-    budget = torch.floor(config.theta * observed.sum(dim=1).double() + 1e-9).to(w.dtype)
-    used = per_row(a)
+    used, budget = per_row(a), torch.floor(config.theta * observed.sum(dim=1) + 1e-9)
     silent = config.c_inc * differ.sum(dim=1) + config.c_weight * (observed.to(w.dtype) @ w)
     losses = silent - per_row(gain * a) + config.c_len * torch.clamp(used - budget, min=0)
     if config.estimator == "reinforce":
         sign = a.to(p.dtype) * 2 - 1
-        log_prob = torch.nn.functional.logsigmoid(sign * logits[row, gene])
+        log_prob = torch.nn.functional.logsigmoid(sign * cells)
         return ((losses - baseline)[row].detach() * log_prob).sum(), losses.detach()
     over = (used[row] - a.to(w.dtype) + 1) > budget[row]
     change = config.c_len * over - gain

@@ -133,11 +133,11 @@ class Config:
     decision: str = "tuned"
     hidden: int = 64
     hops: int = 2
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-3
-    batch_size: int = 64
+    batch_size: int = 32
     network_steps: int = 30
-    align_steps: int = 80
+    align_steps: int = 60
     class_weight_power: float = 0.5
     pseudo_weight: float = 1.0
     unlabelled: str = "regulators"

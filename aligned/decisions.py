@@ -17,7 +17,7 @@ Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
 
 #: Shares of cells called that the threshold search tries.
-CALLED_SHARES = np.geomspace(0.0005, 0.5, 40)
+CALLED_SHARES = np.geomspace(0.0005, 0.5, 30)
 
 
 def decide(p: Float32, tau: float | None) -> Int8:

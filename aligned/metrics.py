@@ -62,21 +62,23 @@ def confusion(
             f"the prediction has shape {prediction.shape}, the response {truth.shape}; both need "
             "one row per condition and one column per measured gene, in the same order."
         )
-    code = 3 * (truth.astype(np.int16) + 1) + prediction + 1
+    code = 3 * (truth + np.int8(1)) + prediction + np.int8(1)
     if counted is not None:
         mask = np.atleast_2d(np.asarray(counted, dtype=bool))
         if mask.shape != code.shape:
             raise ValueError(
                 f"`observed` has shape {mask.shape}, the response {code.shape}; they must match."
             )
-        code = np.where(mask, code, 9)
-    row = np.arange(len(code))[:, None] * 10
+        code = np.where(mask, code, np.int8(9))
+    row = np.arange(len(code), dtype=np.int32)[:, None] * 10
     counts = np.bincount((code + row).ravel(), minlength=10 * len(code)).reshape(-1, 10)
     return counts[:, :9].reshape(-1, 3, 3)
 
 
 def _ternary(what: str, values: npt.ArrayLike) -> npt.NDArray[np.int8]:
     array = np.atleast_2d(np.asarray(values))
+    if array.dtype == np.int8 and (not array.size or (array.min() >= -1 and array.max() <= 1)):
+        return array
     if not np.isin(array, (-1, 0, 1)).all():
         bad = array[~np.isin(array, (-1, 0, 1))][0]
         raise ValueError(

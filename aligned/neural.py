@@ -148,7 +148,15 @@ class ResponseNetwork(nn.Module):
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (b, n) -> response logits (b, 3, m), adapter logits (b, m)."""
         h = self.trunk(z)
-        return self.response(h).view(-1, 3, self.n_measured), self.adapter(h)
+        return self.respond(h), self.adapter(h)
+
+    def respond(self, h: torch.Tensor) -> torch.Tensor:
+        """Trunk output (b, hidden) -> response logits (b, 3, m)."""
+        return self.response(h).view(-1, 3, self.n_measured)
+
+    def adapter_at(self, h: torch.Tensor, row: torch.Tensor, gene: torch.Tensor) -> torch.Tensor:
+        """Adapter logits of single cells, shape (cells,): most cells never need one."""
+        return (h[row] * self.adapter.weight[gene]).sum(dim=1) + self.adapter.bias[gene]
 
 
 def _linear(fan_in: int, fan_out: int, bias: bool = True) -> nn.Linear:
@@ -178,7 +186,7 @@ def cross_entropy(
     Parameters
     ----------
     logits : tensor, shape (b, 3, m)
-    y : tensor of int64, shape (b, m), in {-1, 0, 1}
+    y : tensor of int, shape (b, m), in {-1, 0, 1}
     observed : tensor of bool, shape (b, m)
     weights : tensor, shape (3,), optional
         Class weights; none for pseudo-labels.
@@ -187,7 +195,7 @@ def cross_entropy(
     -------
     tensor, scalar
     """
-    losses = nn.functional.cross_entropy(logits, y + 1, weight=weights, reduction="none")
+    losses = nn.functional.cross_entropy(logits, y.long() + 1, weight=weights, reduction="none")
     return (losses * observed).sum() / observed.sum().clamp(min=1)
 
 

@@ -140,9 +140,8 @@ def _texts(item: object) -> object:
 
 
 def _versions() -> dict[str, str]:
-    from aligned import __version__
-
-    versions = {"python": platform.python_version(), "aligned": __version__}
+    own = sys.modules[__name__.partition(".")[0]].__version__
+    versions = {"python": platform.python_version(), "aligned": own}
     return versions | {name: metadata.version(name) for name in _PACKAGES}
 
 

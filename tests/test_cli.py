@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -22,7 +23,9 @@ from typer.testing import CliRunner
 import aligned as al
 from aligned import cli, datasets
 from aligned.abduction import store
+from aligned.cli import scoring
 from aligned.datasets.rows import Rows
+from aligned.experiments import IterationTables
 
 TINY = ["-c", "n_networks=1", "-c", "network_steps=2", "-c", "align_steps=2", "-c", "hidden=8"]
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +82,7 @@ def files_in(folder: Path) -> dict[str, int]:
 # ------------------------------------------------------------------------------- every command
 
 
-@pytest.mark.parametrize("command", ["fit", "predict", "explain", "refine", "score"])
+@pytest.mark.parametrize("command", ["fit", "predict", "explain", "refine", "score", "scorecard"])
 def test_help_shows_an_example_seed_and_device(command: str) -> None:
     answer = CliRunner().invoke(cli.app, [command, "--help"])
     assert answer.exit_code == 0
@@ -103,9 +106,11 @@ def test_the_module_runs_as_a_program(run: Path, tmp_path: Path) -> None:
     assert bad.returncode == 2
     assert bad.stderr.startswith("aligned: 'tf01' in --perturb 'tf01' has no sign")
     assert bad.stderr.count("\n") == 1
-    shown = program("--debug", "predict", "nowhere", "--perturb", "tf01-")
-    assert shown.returncode == 1
-    assert "Traceback" in shown.stderr
+
+
+def test_debug_lets_the_error_through() -> None:
+    with pytest.raises(FileNotFoundError, match="holds no model"):
+        cli.main(["--debug", "predict", "nowhere", "--perturb", "tf01-"])
 
 
 # ----------------------------------------------------------------------------------------- fit
@@ -180,8 +185,8 @@ def test_interrupted_fit_resumes_to_the_same_model(
     monkeypatch.setattr(store, "save", stopped)
     answer = aligned(*line)
     monkeypatch.undo()
-    assert answer.code == 1
-    assert "--resume" in answer.err
+    assert answer.code != 0
+    assert "go on with the same command and --resume" in answer.err
     assert not out.exists()
     again = aligned(*line)
     assert again.code == 2
@@ -362,6 +367,82 @@ def test_score_says_what_is_missing(
     assert answer.out.splitlines()[1].split()[:2] == ["f_d", "1.000"]
 
 
+def test_score_finds_conditions_by_perturbation_in_any_order(
+    aligned: Callable[..., Answer], study: Path, bundle: al.Bundle, tmp_path: Path
+) -> None:
+    data = bundle.data
+    double = data.obs["perturbation"].str.contains(",").to_numpy()
+    assert double.any()
+    turned = [",".join(reversed(p.split(","))) for p in data.obs["perturbation"][double]]
+    table = long_table(data[double], data.X[double])
+    table["condition"] = np.repeat(turned, data.n_vars)
+    table.to_parquet(tmp_path / "doubles.parquet")
+    answer = aligned("score", tmp_path / "doubles.parquet", "--data", study, "--split", "all")
+    assert (answer.code, answer.err) == (0, "")
+    scored = Rows.of(data, bundle.kb).counted[double].sum()
+    assert f"scored:     {scored} of " in answer.out
+    named = long_table(data[double], data.X[double])
+    both = pd.concat([table, named])
+    both.to_csv(tmp_path / "both.csv", index=False)
+    answer = aligned("score", tmp_path / "both.csv", "--data", study)
+    assert answer.code == 2
+    assert "mean the same condition" in answer.err
+
+
+# ----------------------------------------------------------------------------------- scorecard
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """Result tables in which alignment raises F_k, and refinement changes nothing."""
+    folder = tmp_path / "03_ecoli_iterations"
+    folder.mkdir()
+    stages = ["network", "A", "A-R", "A-R-A", "A-R-A-R"]
+    rows = [
+        {
+            "split": "control_safe", "from": start, "to": end, "metric": metric, "score": score,
+            "yardstick": yardstick, "difference": up, "low": up - 0.1, "high": up + 0.1,
+        }
+        for i, start in enumerate(stages)
+        for end in stages[i + 1 :]
+        for metric in ("f_d", "f_k", "balanced")
+        for score in ("neural", "integrated")
+        for yardstick in ("original", "refined")
+        for up in [0.3 if metric == "f_k" and start == "network" else 0.0]
+    ]  # fmt: skip
+    for field in dataclasses.fields(IterationTables):
+        pd.DataFrame({"empty": []}).to_csv(folder / f"{field.name}.csv", index=False)
+    pd.DataFrame(rows).to_csv(folder / "changes.csv", index=False)
+    (folder / "run.json").write_text("{}")
+    return folder
+
+
+def test_scorecard_judges_the_tables(aligned: Callable[..., Answer], tables: Path) -> None:
+    out = tables.parent / "card.csv"
+    answer = aligned("scorecard", "--edition", "ecoli", "--tables", tables, "--out", out)
+    assert (answer.code, answer.err) == (0, "")
+    card = pd.read_csv(out).set_index("claim")
+    assert card.at["C7 neural", "verdict"] == "reproduced"
+    assert card.at["C8 neural", "verdict"] == "not reproduced"
+    for claim, verdict in card["verdict"].items():
+        assert any(row.startswith(str(claim)) and verdict in row for row in answer.out.splitlines())
+
+
+def test_scorecard_prefers_your_own_run(
+    aligned: Callable[..., Answer], tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed, own = tables.parent / "results", tables.parent / "build"
+    monkeypatch.setattr(scoring, "asset", lambda name: tables.parent / name)
+    monkeypatch.setattr(scoring, "workspace", lambda name: own / name)
+    nothing = aligned("scorecard", "--edition", "ecoli")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert "aligned run 03_ecoli_iterations --edition ecoli" in nothing.err
+    shutil.copytree(tables, committed / "ecoli" / tables.name)
+    assert f"tables of ecoli: {committed}" in aligned("scorecard").out
+    shutil.copytree(tables, own / "ecoli" / "tables" / tables.name)
+    assert f"tables of ecoli: {own}" in aligned("scorecard").out
+
+
 # ---------------------------------------------------------------------------------- bad inputs
 
 
@@ -415,7 +496,7 @@ SCORE = "score good.csv --data STUDY"
         (f"{FIT} --kb absent.csv", 1, "there is no file absent.csv"),
         (f"{FIT} --kb columns.csv", 2, "lacks the column sign (it has source, target, effect"),
         (f"{FIT} --kb signs.csv", 2, "sign 7; use +1 (activates) or -1 (inhibits)"),
-        (f"{FIT} --kb yeast.csv", 2, "none of the 13 perturbed genes"),
+        (f"{FIT} --kb yeast.csv", 2, "the data and the network share no gene"),
         (f"{FIT} --schedule A-X", 2, "holds 'X'; join phases A (align) and R (refine)"),
         (f"{FIT} -c hiden=3", 2, "did you mean 'hidden'"),
         (f"{FIT} -c hidden", 2, "-c takes key=value"),
@@ -425,7 +506,7 @@ SCORE = "score good.csv --data STUDY"
         (f"{FIT} -c use_go=maybe", 2, "use_go='maybe'; give true or false"),
         (f"{FIT} --preset papr", 2, "use default or paper"),
         (f"{FIT} --device tpu", 2, "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
-        (f"{FIT} --seed -1", 2, "-1 is not in the range"),
+        (f"{FIT} --seed -1", 2, "'--seed'"),
         ("predict absent --perturb tf01-", 1, "absent holds no model"),
         ("predict exists --perturb tf01-", 1, "holds no model (no model.json)"),
         ("predict damaged --perturb tf01-", 2, "cannot be read as a model"),
@@ -453,7 +534,10 @@ SCORE = "score good.csv --data STUDY"
         ("score words.csv --data STUDY", 2, "holds 'up' in row 0; give numbers"),
         (f"{SCORE} --threshold -2", 2, "give a number from 0"),
         (f"{SCORE} --split some", 2, "use test, train or all"),
-        (f"{SCORE} --k 0", 2, "0 is not in the range"),
+        (f"{SCORE} --k 0", 2, "'--k'"),
+        ("scorecard --edition yeast", 2, "there is no edition 'yeast'"),
+        ("scorecard --tables exists", 2, "--tables needs --edition"),
+        ("scorecard --edition demo --tables exists", 1, "is missing; run `aligned run"),
     ],
 )
 def test_a_bad_input_gets_one_sentence(

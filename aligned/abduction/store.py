@@ -75,7 +75,7 @@ def _write(model: Aligned, folder: Path) -> None:
         "names": model.kb.names,
         "fingerprint": fingerprint(problem, model.yardsticks),
     }
-    (folder / "model.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    (folder / "model.json").write_text(json.dumps(meta), encoding="utf-8")
     model.yardsticks.original.to_edges().to_csv(folder / "edges_original.csv", index=False)
     model.kb.to_edges().to_csv(folder / "edges.csv", index=False)
     model.edits.to_csv(folder / "edits.csv", index=False)

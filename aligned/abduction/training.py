@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from aligned.abduction.problem import SCORES, Problem
-from aligned.alignment import adapter_gradient, fuse, optimal_adapter
+from aligned.alignment import allowed_cells, cell_gradient, fuse, optimal_adapter
 from aligned.config import Config
 from aligned.datasets.rows import Rows
 from aligned.decisions import best_threshold, class_frequencies, decide, inner_folds
@@ -36,15 +36,31 @@ class Outputs:
     adapter: Float32
 
 
-@dataclass
-class _Labelled:
-    """Training tensors of one network."""
+@dataclass(frozen=True)
+class _Pool:
+    """Conditions that a network is trained on: labelled ones, or ones with pseudo-labels.
+
+    ``call`` is the network's call at the start of the phase, ``delta`` the deduction, ``seen`` the
+    observed cells. ``y`` holds the labels; None: the target is the fusion of call and deduction.
+    """
 
     z: torch.Tensor
-    y: torch.Tensor
-    observed: torch.Tensor
+    call: torch.Tensor
     delta: torch.Tensor
-    class_weights: torch.Tensor
+    seen: torch.Tensor
+    y: torch.Tensor | None = None
+    class_weights: torch.Tensor | None = None
+
+    def take(self, rows: torch.Tensor) -> _Pool:
+        """These rows."""
+        return _Pool(
+            self.z[rows],
+            self.call[rows],
+            self.delta[rows],
+            self.seen[rows],
+            None if self.y is None else self.y[rows],
+            self.class_weights,
+        )
 
 
 class Ensemble:
@@ -127,46 +143,49 @@ class Ensemble:
         train = self.problem.train
         return train if self.inner is None else train.take(np.flatnonzero(self.inner != j))
 
-    def _labelled(self, j: int, kb: KnowledgeBase) -> _Labelled:
-        rows = self._inner_train(j)
-        delta = kb.deduce(rows.x, **self.problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
-        weight = class_weights(rows.y, rows.observed, self.config.class_weight_power)
-        to = self.device
-        return _Labelled(
-            self.encode(rows.x),
-            torch.from_numpy(rows.y.astype(np.int64)).to(to),
-            torch.from_numpy(rows.observed).to(to),
-            torch.from_numpy(delta.astype(np.int64)).to(to),
-            torch.tensor(weight, dtype=torch.float32, device=to),
-        )
-
     def supervise(self, kb: KnowledgeBase) -> None:
         """Supervised phase: f_y and f_a jointly on labelled data (stage ``network``)."""
-        for j, network in enumerate(self.networks):
-            self._train(j, network, kb, None, self.config.network_steps, phase=1)
+        for j in range(len(self.networks)):
+            self._train(j, [self._labelled(j, kb)], self.config.network_steps, phase=1)
         self.tune(kb)
 
     def align(self, kb: KnowledgeBase, phase: int) -> None:
         """Alignment phase A: predict X_u, fuse, retrain f_y and f_a together on ȳ and D_l."""
-        x_u = self.problem.unlabelled
-        delta_u = kb.deduce(x_u, **self.problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
-        tau = self.tau_single["integrated"]
-        predicted = [decide(o.response, tau) for o in self.outputs(x_u)]
+        z, delta = self.encode(self.problem.unlabelled), self._deduced(self.problem.unlabelled, kb)
         for j, network in enumerate(self.networks):
-            pseudo = (self.encode(x_u), predicted[j], delta_u)
-            self._train(j, network, kb, pseudo, self.config.align_steps, phase)
+            seen = torch.ones_like(delta, dtype=torch.bool)
+            pseudo = _Pool(z, self._calls(network, z), delta, seen)
+            self._train(j, [self._labelled(j, kb), pseudo], self.config.align_steps, phase)
         self.tune(kb)
 
-    def _train(
-        self,
-        j: int,
-        network: ResponseNetwork,
-        kb: KnowledgeBase,
-        pseudo: tuple[torch.Tensor, Int8, Int8] | None,
-        steps: int,
-        phase: int,
-    ) -> None:
-        config, labelled = self.config, self._labelled(j, kb)
+    def _labelled(self, j: int, kb: KnowledgeBase) -> _Pool:
+        rows = self._inner_train(j)
+        z, weight = (
+            self.encode(rows.x),
+            class_weights(rows.y, rows.observed, self.config.class_weight_power),
+        )
+        return _Pool(
+            z,
+            self._calls(self.networks[j], z),
+            self._deduced(rows.x, kb),
+            torch.from_numpy(rows.observed).to(self.device),
+            torch.from_numpy(rows.y).to(self.device),
+            torch.tensor(weight, dtype=torch.float32, device=self.device),
+        )
+
+    def _deduced(self, x: object, kb: KnowledgeBase) -> torch.Tensor:
+        delta = kb.deduce(x, **self.problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
+        return torch.from_numpy(delta).to(self.device)
+
+    def _calls(self, network: ResponseNetwork, z: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            p = torch.softmax(network.respond(network.trunk(z)), dim=1).cpu().numpy()
+        called = decide(p, self.tau_single["integrated"])
+        return torch.from_numpy(called).to(self.device)
+
+    def _train(self, j: int, pools: list[_Pool], steps: int, phase: int) -> None:
+        """Optimise ``CE(f_y; D_l) + CE(f_y; ȳ) + E_a[L_a log f_a]`` by minibatch."""
+        config, network = self.config, self.networks[j]
         generator = torch.Generator().manual_seed(_seed(config.seed, j, phase))
         draws = torch.Generator(self.device).manual_seed(_seed(config.seed, j, phase))
         optimiser = torch.optim.AdamW(
@@ -175,46 +194,24 @@ class Ensemble:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        chooser = _Chooser(self, draws)
-        call_l = self._calls(network, labelled.z)
+        chooser = _Chooser(self, network, draws)
         network.train()
         for _ in range(steps):
-            rows = _batch(len(labelled.y), config.batch_size, generator, self.device)
-            seen = labelled.observed[rows]
-            logits, adapter = network(labelled.z[rows])
-            loss = cross_entropy(logits, labelled.y[rows], seen, labelled.class_weights)
-            loss = loss + chooser.loss(adapter, call_l[rows], labelled.delta[rows], seen)
-            if pseudo is not None:
-                loss = loss + self._pseudo_loss(network, pseudo, chooser, generator)
+            batches = [p.take(_batch(len(p.z), config.batch_size, generator)) for p in pools]
+            joined = _joined(batches)
+            h = network.trunk(joined.z)
+            loss, fused = chooser(h, joined)
+            sizes = [len(b.z) for b in batches]
+            for batch, logits, y_bar in zip(
+                batches, network.respond(h).split(sizes), fused.split(sizes), strict=True
+            ):
+                if batch.y is not None:
+                    loss = loss + cross_entropy(logits, batch.y, batch.seen, batch.class_weights)
+                else:  # pseudo-labels carry no class weights
+                    loss = loss + config.pseudo_weight * cross_entropy(logits, y_bar, batch.seen)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-
-    def _calls(self, network: ResponseNetwork, z: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            p = torch.softmax(network(z)[0], dim=1).cpu().numpy()
-        called = decide(p, self.tau_single["integrated"])
-        return torch.from_numpy(called.astype(np.int64)).to(self.device)
-
-    def _pseudo_loss(
-        self,
-        network: ResponseNetwork,
-        pseudo: tuple[torch.Tensor, Int8, Int8],
-        chooser: _Chooser,
-        generator: torch.Generator,
-    ) -> torch.Tensor:
-        z, y_hat, delta = pseudo
-        rows = _batch(len(z), self.config.batch_size, generator, self.device)
-        here = rows.cpu().numpy()
-        logits, adapter = network(z[rows])
-        p = torch.sigmoid(adapter).detach().cpu().numpy()
-        a = self.choices(y_hat[here], delta[here], p)
-        call = torch.from_numpy(y_hat[here].astype(np.int64)).to(self.device)
-        said = torch.from_numpy(delta[here].astype(np.int64)).to(self.device)
-        y_bar = torch.where(torch.from_numpy(a == 1).to(self.device), said, call)
-        seen = torch.ones_like(y_bar, dtype=torch.bool)
-        fit = cross_entropy(logits, y_bar, seen)  # pseudo-labels carry no class weights
-        return self.config.pseudo_weight * fit + chooser.loss(adapter, call, said, seen)
 
     # ----------------------------------------------------------------------------- tuning
 
@@ -244,30 +241,50 @@ class Ensemble:
 class _Chooser:
     """The adapter's part of the loss, with the moving baseline that ``reinforce`` needs."""
 
-    def __init__(self, ensemble: Ensemble, draws: torch.Generator, momentum: float = 0.9) -> None:
-        self.config, self.w, self.draws = ensemble.config, ensemble.w, draws
-        self.momentum, self.baseline = momentum, None
+    def __init__(
+        self, ensemble: Ensemble, network: ResponseNetwork, draws: torch.Generator
+    ) -> None:
+        self.ensemble, self.network, self.draws = ensemble, network, draws
+        self.baseline: torch.Tensor | None = None
 
-    baseline: torch.Tensor | None
-
-    def loss(
-        self, logits: torch.Tensor, y_hat: torch.Tensor, delta: torch.Tensor, seen: torch.Tensor
-    ) -> torch.Tensor:
-        """Surrogate loss of the adapter on one batch, per row and cell that may use symbols."""
-        if self.config.estimator == "exact":
-            return logits.new_zeros(())
-        baseline = 0.0 if self.baseline is None else self.baseline
-        surrogate, losses = adapter_gradient(
-            logits, y_hat, delta, self.w, seen, self.config, self.draws, baseline
+    def __call__(self, h: torch.Tensor, batch: _Pool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Surrogate loss per cell that may use symbols, and the fusion ȳ of the batch (b, m)."""
+        config = self.ensemble.config
+        if config.estimator == "exact":
+            call, delta = batch.call.cpu().numpy(), batch.delta.cpu().numpy()
+            seen = batch.seen.cpu().numpy()
+            best = optimal_adapter(call, delta, self.ensemble.problem.w, config, seen)
+            use = torch.from_numpy(best == 1).to(h.device)
+            return h.new_zeros(()), torch.where(use, batch.delta, batch.call)
+        row, gene = allowed_cells(batch.delta, batch.seen, config)
+        if config.speak_only:
+            cells = self.network.adapter_at(h, row, gene)
+        else:  # every cell is allowed: one product is cheaper than gathering all
+            cells = self.network.adapter(h)[row, gene]
+        chosen = cells.detach() > 0
+        fused = batch.call.clone()
+        fused[row[chosen], gene[chosen]] = batch.delta[row[chosen], gene[chosen]]
+        surrogate, losses = cell_gradient(
+            cells,
+            row,
+            gene,
+            batch.call,
+            batch.delta,
+            self.ensemble.w,
+            batch.seen,
+            config,
+            self.draws,
+            0.0 if self.baseline is None else self.baseline,
         )
         mean = losses.mean()
-        self.baseline = (
-            mean
-            if self.baseline is None
-            else self.momentum * self.baseline + (1 - self.momentum) * mean
-        )
-        cells = (seen & (delta != 0)).sum() if self.config.speak_only else seen.sum()
-        return surrogate / cells.clamp(min=1)
+        self.baseline = mean if self.baseline is None else 0.9 * self.baseline + 0.1 * mean
+        return surrogate / max(len(cells), 1), fused
+
+
+def _joined(batches: list[_Pool]) -> _Pool:
+    return _Pool(
+        *(torch.cat([getattr(b, f) for b in batches]) for f in ("z", "call", "delta", "seen"))
+    )
 
 
 def carried_threshold(per_network: list[Float32], tau: float) -> float:
@@ -280,8 +297,8 @@ def carried_threshold(per_network: list[Float32], tau: float) -> float:
     return float(np.quantile(np.maximum(mean[:, 0], mean[:, 2]), 1 - share))
 
 
-def _batch(n: int, size: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
-    return torch.randperm(n, generator=generator)[:size].to(device)
+def _batch(n: int, size: int, generator: torch.Generator) -> torch.Tensor:
+    return torch.randperm(n, generator=generator)[:size]
 
 
 def _seed(seed: int, network: int, phase: int) -> int:

@@ -131,6 +131,8 @@ def _fingerprint(source: Path) -> str:
     digest_files(digest, sorted(source.rglob("*")), source)
     package = Path(__file__).resolve().parents[1]
     digest_files(digest, sorted(package.rglob("*.py")), package)  # the API pages
+    root = asset("_toc.yml").parent
+    digest_files(digest, sorted((root / "results").rglob("*")), root)  # the data cards
     return digest.hexdigest()
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import typer
 
+from aligned.cli.output import write_file
 from aligned.cli.tables import print_table
-from aligned.datasets import registry
+from aligned.datasets import Bundle, load, registry
+from aligned.knowledge import KnowledgeBase
 
-__all__ = ["app"]
+__all__ = ["app", "card_of"]
 
 app = typer.Typer(
-    help="The original files: list, fetch, check.\n\nExample: aligned data fetch ecoli",
+    help="Data sets and their original files: list, fetch, check, card.\n\n"
+    "Example: aligned data fetch ecoli",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -70,6 +77,39 @@ def check(
             f"{len(damaged)} file(s) are not the registered ones, the first: {damaged.iloc[0]}; "
             "delete it and fetch it again."
         )
+
+
+@app.command()
+def card(
+    name: str = typer.Argument(help="A data set: demo, ecoli, a folder, or a .h5ad file."),
+    out: str = typer.Option("", "--out", help="Write the card to this .json file instead."),
+    seed: int = typer.Option(0, help="Seed of simulated data."),
+) -> None:
+    """Show the card of a data set: what it is, licence, citation, counts, noise, networks.
+
+    Example: aligned data card demo
+    """
+    text = json.dumps(card_of(load(name, seed)), indent=1, ensure_ascii=False) + "\n"
+    if out:
+        write_file(Path(out), lambda part: part.write_text(text, encoding="utf-8"))
+    else:
+        typer.echo(text, nl=False)
+
+
+def card_of(bundle: Bundle) -> dict[str, Any]:
+    """The card of a data set together with the sizes of its networks."""
+    networks = {"network": bundle.kb, "other_network": bundle.other_kb}
+    return {**bundle.card, **{key: _sizes(kb) for key, kb in networks.items() if kb is not None}}
+
+
+def _sizes(kb: KnowledgeBase) -> dict[str, int]:
+    edges = kb.to_edges()
+    return {
+        "regulators": int(edges["source"].nunique()),
+        "targets": int(edges["target"].nunique()),
+        "pairs": int(kb.n_pairs),
+        "dual": int(kb.n_edges - kb.n_pairs),
+    }
 
 
 def _short(text: str, width: int) -> str:

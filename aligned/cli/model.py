@@ -26,6 +26,7 @@ from aligned.cli.inputs import (
     settings,
 )
 from aligned.cli.publish import Device
+from aligned.cli.tables import print_table
 from aligned.config import Config
 from aligned.neural import pick_device
 from aligned.records import run_record, write_json
@@ -212,7 +213,7 @@ def _report_fit(model: Aligned, target: Path) -> None:
         refined[[*keys, "f_k", "n_edits"]].rename(columns={"f_k": "f_k refined"}), on=keys
     )
     closing = model.problem.closing
-    output.print_table(table.rename(columns={"n_edits": "edits"}))
+    print_table(table.rename(columns={"n_edits": "edits"}), digits=3)
     typer.echo(
         f"scored on:  {history['rows'].iloc[0]} conditions; f_k against the network as given"
     )
@@ -253,7 +254,7 @@ def predict(
     asked = [parse_perturbation(text, model.kb) for text in perturb]
     wanted = {label(one, model.kb): one for one in asked}
     said = model.predict(list(wanted.values()))
-    output.print_table(_short(model, said, wanted, top))
+    print_table(_short(model, said, wanted, top), digits=3)
     if target is None:
         return
     if target.suffix == ".h5ad":
@@ -369,7 +370,7 @@ def _report_explanation(model: Aligned, perturbation: dict[str, int], found: Exp
         mark = f"; used here, weight w = {found.weight:.2f}" if who == used else ""
         typer.echo(f"  {who:<9}  {_WORDS[call]:<9}  {why}{mark}")
     if len(found.paths):
-        output.print_table(found.paths)
+        print_table(found.paths, digits=3)
 
 
 def _reading(model: Aligned, found: Explanation) -> str:

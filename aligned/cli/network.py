@@ -14,6 +14,7 @@ import typer
 from aligned.cli import output
 from aligned.cli.inputs import Inputs, read_inputs
 from aligned.cli.publish import Device
+from aligned.cli.tables import print_table
 from aligned.datasets.rows import Rows
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import pick_device
@@ -152,5 +153,5 @@ def _report(kb: KnowledgeBase, found: Refinement, target: Path) -> None:
         for column in ("source", "target"):
             best[column] = [kb.names.get(gene, gene) for gene in best[column]]
         typer.echo(f"the {len(best)} most useful of {len(edits)} edits:")
-        output.print_table(best)
+        print_table(best, digits=3)
     typer.echo(f"network: {target / 'edges.csv'}")

@@ -1,4 +1,4 @@
-"""What the commands write: tables on stdout, files and folders that appear whole or not at all."""
+"""What the commands write: lines on stderr, files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-import typer
 
 __all__ = [
     "TABLES",
@@ -19,7 +18,6 @@ __all__ = [
     "check_file",
     "check_folder",
     "new_folder",
-    "print_table",
     "say",
     "swap",
     "write_file",
@@ -33,14 +31,6 @@ TABLES = (".csv", ".tsv", ".parquet")
 def say(line: str) -> None:
     """One line on stderr."""
     print(f"aligned: {' '.join(line.split())}", file=sys.stderr, flush=True)
-
-
-def print_table(frame: pd.DataFrame) -> None:
-    """A short table on stdout, three digits."""
-    with pd.option_context("display.max_colwidth", None, "display.width", None):
-        typer.echo(
-            frame.to_string(index=False, justify="left", float_format="{:.3f}".format, na_rep="")
-        )
 
 
 def absolute(path: str) -> Path:

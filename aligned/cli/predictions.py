@@ -105,8 +105,8 @@ def call(wide: pd.DataFrame, threshold: float | None) -> pd.DataFrame:
 def place(wide: pd.DataFrame, data: AnnData, kb: KnowledgeBase) -> Placed:
     """Lay predictions on the conditions and measured genes of a data set.
 
-    A row may name a condition, or a perturbation such as ``crp-,fnr+``; then it stands for every
-    condition with that perturbation. Genes go by id or name.
+    A row may name a condition, or a perturbation such as ``crp-,fnr+`` in any order; then it
+    stands for every condition with that perturbation. Genes go by id or name.
 
     Raises
     ------
@@ -219,16 +219,21 @@ def _rows(wide: pd.DataFrame, data: AnnData) -> tuple[Places, Places]:
     """Pairs of row of the predictions and row of the data."""
     places: dict[str, list[int]] = {}
     for i, text in enumerate(data.obs["perturbation"].astype(str)):
-        places.setdefault(text, []).append(i)
+        places.setdefault(_sorted(text), []).append(i)
     places |= {str(name): [i] for i, name in enumerate(data.obs_names)}
-    unknown = [str(name) for name in wide.index if name not in places]
+    named = [str(name) if name in places else _sorted(str(name)) for name in wide.index]
+    unknown = [str(n) for n, key in zip(wide.index, named, strict=True) if key not in places]
     if unknown:
         mend = "use the names of the conditions (obs_names), or perturbations such as 'crp-,fnr+'"
         raise ValueError(_unknown("condition", unknown, places, mend))
-    pairs = [(s, i) for s, name in enumerate(wide.index) for i in places[name]]
+    pairs = [(s, i) for s, key in enumerate(named) for i in places[key]]
     rows = [i for _, i in pairs]
     _refuse_twice("condition", data.obs_names[rows], wide.index[[s for s, _ in pairs]])
     return np.array([s for s, _ in pairs], np.intp), np.array(rows, np.intp)
+
+
+def _sorted(perturbation: str) -> str:
+    return ",".join(sorted(part.strip() for part in perturbation.split(",")))
 
 
 def _unknown(what: str, unknown: list[str], known: Iterable[str], mend: str) -> str:

@@ -1,4 +1,4 @@
-"""``aligned score``: anyone's predictions, held against data and knowledge."""
+"""``aligned score``: predictions against data and knowledge; ``aligned scorecard``: the claims."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 import typer
 
+from aligned._assets import asset
+from aligned.book import editions, load_edition, workspace
 from aligned.cli import output
 from aligned.cli.inputs import Inputs, read_inputs
 from aligned.cli.predictions import Placed, call, place, read_predictions
 from aligned.cli.publish import Device
+from aligned.cli.tables import print_table
 from aligned.datasets.rows import Rows
 from aligned.metrics import (
     balanced_consistency,
@@ -27,6 +30,8 @@ from aligned.records import run_record, write_json
 __all__ = ["add_to"]
 
 _SAMPLES = 1000
+#: The analysis whose tables the claims are judged by.
+_ANALYSIS = "03_ecoli_iterations"
 
 Bool = npt.NDArray[np.bool_]
 
@@ -34,6 +39,7 @@ Bool = npt.NDArray[np.bool_]
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
     app.command()(score)
+    app.command()(scorecard)
 
 
 def score(
@@ -84,7 +90,7 @@ def score(
     placed = place(called, inputs.data, inputs.kb)
     kept, chosen = _chosen(inputs, placed, split)
     table, cells = _scores(inputs, placed, kept, closure, gamma, seed)
-    output.print_table(table[["score", "value", "low", "high", "cells"]])
+    print_table(table[["score", "value", "low", "high", "cells"]], digits=3)
     typer.echo(f"yardstick:  the network as given, k = {closure['k']}, {closure['rule']}")
     _report_coverage(inputs, placed, kept, chosen, cells)
     if target is None:
@@ -194,3 +200,67 @@ def _report_coverage(
 def _some(names: Any) -> str:
     listed = list(map(str, names))
     return ", ".join(listed[:5]) + (", …" if len(listed) > 5 else "")
+
+
+# ---------------------------------------------------------------------------------- scorecard
+
+
+def scorecard(
+    edition: str = typer.Option(
+        "", "--edition", "-e", help="One edition; default: every one that has tables."
+    ),
+    tables: str = typer.Option(
+        "", "--tables", help="Folder of the tables; default: your last run, else the committed."
+    ),
+    out: str = typer.Option("", "--out", help="All columns as .csv, .tsv or .parquet."),
+    seed: int = typer.Option(
+        None, "--seed", min=0, help="Accepted everywhere; nothing is drawn here."
+    ),
+    device: Device = typer.Option(
+        None, "--device", help="Accepted everywhere; nothing is trained here."
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace an existing --out."),
+) -> None:
+    """Judge the paper's claims by result tables: verdicts are computed, never typed.
+
+    The tables are those of `aligned run 03_ecoli_iterations`: of your own last run if there is
+    one, else those committed under results/.
+
+    Example: aligned scorecard --edition ecoli
+    """
+    from aligned.scorecard import scorecard as judge  # takes a second, which others need not wait
+
+    target = output.absolute(out) if out else None
+    if target is not None:
+        output.check_file(target, force)
+    if tables and not edition:
+        raise ValueError("--tables needs --edition, the name of the data they are about.")
+    found = {edition: Path(tables).expanduser()} if tables else _table_folders(edition)
+    cards = [judge(folder, edition=name) for name, folder in found.items()]
+    card = pd.concat(cards, ignore_index=True)
+    shown = ["claim", "edition", "verdict", "ours", "low", "high", "published"]
+    print_table(card[shown], digits=3)
+    for row in card.itertuples():
+        typer.echo(f"{row.claim} ({row.edition}): {row.statement}. {row.reason}.")
+    for name, folder in found.items():
+        typer.echo(f"tables of {name}: {folder}")
+    if target is not None:
+        output.write_table(card, target)
+        typer.echo(f"scorecard: {target}")
+
+
+def _table_folders(edition: str) -> dict[str, Path]:
+    """Edition -> folder of its tables: the last run on this machine, else the committed one."""
+    found = {}
+    for name in [load_edition(edition).name] if edition else editions():
+        own = workspace(name) / "tables" / _ANALYSIS
+        committed = asset("results") / name / _ANALYSIS
+        folder = next((f for f in (own, committed) if (f / "run.json").is_file()), None)
+        if folder is not None:
+            found[name] = folder
+    if not found:
+        raise FileNotFoundError(
+            f"there are no tables of {_ANALYSIS} yet; make them with `aligned run {_ANALYSIS} "
+            f"--edition {edition or 'demo'}`."
+        )
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import typer
 from pandas.api.types import is_numeric_dtype
@@ -9,8 +11,8 @@ from pandas.api.types import is_numeric_dtype
 __all__ = ["print_table"]
 
 
-def print_table(frame: pd.DataFrame) -> None:
-    """Print a frame without its index.
+def print_table(frame: pd.DataFrame, digits: int | None = None) -> None:
+    """Print a frame without its index; with ``digits``, floats so long and nan as a blank.
 
     Examples
     --------
@@ -18,12 +20,22 @@ def print_table(frame: pd.DataFrame) -> None:
     name    MB
     a      1.5
     long  20.0
+    >>> print_table(pd.DataFrame({"f_d": [0.38771, float("nan")]}), digits=3)
+      f_d
+    0.388
+    <BLANKLINE>
     """
     columns = []
     for name in frame.columns:
-        texts = [str(name), *(str(value) for value in frame[name])]
+        texts = [str(name), *(_text(value, digits) for value in frame[name])]
         width = max(map(len, texts))
         right = is_numeric_dtype(frame[name])
         columns.append([text.rjust(width) if right else text.ljust(width) for text in texts])
     for row in zip(*columns, strict=True):
         typer.echo("  ".join(row).rstrip())
+
+
+def _text(value: object, digits: int | None) -> str:
+    if digits is None or not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:.{digits}f}"

@@ -223,10 +223,12 @@ def _fit_fold_here(
     options: dict[str, Any] = {"yardstick": yardstick, "complete_kb": complete}
     with tempfile.TemporaryDirectory() as folder:
         model = Aligned(config).fit(here, visible, settings.schedule, checkpoint=folder, **options)
-        control = Aligned(config).fit(
-            here, visible, CONTROL, checkpoint=folder, resume=True, **options
-        )
-    phases = [*model.phases, control.phases[-1]]
+        phases = list(model.phases)
+        if not job["hidden"]:
+            control = Aligned(config).fit(
+                here, visible, CONTROL, checkpoint=folder, resume=True, **options
+            )
+            phases.append(control.phases[-1])
     counts: dict[Key, npt.NDArray[np.int64]] = {
         (p.stage, score, against): c for p in phases for (score, against), c in p.confusions.items()
     }
@@ -291,6 +293,9 @@ def _pool(results: list[_Fold], rows: Rows, settings: IterationSettings) -> list
             per_seed.append((where[order], joined))
         tested = per_seed[0][0]
         counts = {key: np.stack([joined[key] for _, joined in per_seed]) for key in per_seed[0][1]}
+        stages = next(
+            r.n_edits for r in results if (r.job["split"], r.job["hidden"]) == (split, hidden)
+        )
         edits = {
             stage: float(
                 np.mean(
@@ -301,7 +306,7 @@ def _pool(results: list[_Fold], rows: Rows, settings: IterationSettings) -> list
                     ]
                 )
             )
-            for stage in results[0].n_edits
+            for stage in stages
         }
         pools.append(_Pool(split, hidden, counts, tested, edits))
     return pools

@@ -14,6 +14,7 @@ __all__ = [
     "map_rows",
     "stage_table",
     "subset_table",
+    "summary_markdown",
 ]
 
 SPLIT_NAMES = {
@@ -199,3 +200,37 @@ def edit_sentence(tables: IterationTables) -> str:
         f"p = {by.loc['added', 'p_value']:.2g}); {by.loc['added', 'same_sign']:,} of them with the "
         "same sign."
     )
+
+
+def summary_markdown(tables: IterationTables, verdicts: pd.DataFrame, split: str) -> str:
+    """The analysis for a first screen: five rows, the interval of each score, the verdicts."""
+    scores = tables.scores
+    here = scores[
+        (scores["split"] == split)
+        & (scores["subset"] == "all")
+        & (scores["yardstick"] == "original")
+    ]
+    honest = [name for name, kind in BASELINES.items() if not kind.leakage]
+    rivals = here[here["method"].isin(honest)]
+    best = rivals.loc[rivals["balanced"].idxmax()]
+
+    def stage(name: str, score: str) -> pd.Series:
+        return here[(here["stage"] == name) & (here["score"] == score)].iloc[0]
+
+    shown = [
+        (f"no network trained: {best['method']}", best),
+        ("network alone", stage("network", "neural")),
+        ("network after alignment (A)", stage("A", "neural")),
+        ("fused with symbols, after A", stage("A", "integrated")),
+        ("fused with symbols, after A-R-A-R", stage("A-R-A-R", "integrated")),
+    ]
+    lines = [
+        "| prediction | data consistency | knowledge consistency | balanced |",
+        "| --- | --- | --- | --- |",
+    ]
+    for label, row in shown:
+        cells = " | ".join(cell(row, metric) for metric in ("f_d", "f_k", "balanced"))
+        lines.append(f"| {label} | {cells} |")
+    counted = verdicts.groupby("verdict", sort=False)["claim"].agg(", ".join)
+    said = "; ".join(f"**{verdict}**: {claims}" for verdict, claims in counted.items())
+    return "\n".join([*lines, "", f"Of the paper's claims on its loop, {said}."])

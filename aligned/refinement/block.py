@@ -27,12 +27,15 @@ from aligned.refinement.exact import (
     responses,
 )
 
-__all__ = ["Move", "Network"]
+__all__ = ["GAIN", "Move", "Network"]
 
 State = npt.NDArray[np.int8]
 Index = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.floating]
 Move = tuple[int, int, int]
+
+#: A change is an improvement if it lowers the objective, tie-breaks included, by more than this.
+GAIN = -TIE_DUAL / 2
 
 
 class Network:
@@ -85,14 +88,17 @@ class Network:
         edits = (v != before) - (now != before)
         return edits * (self.edit_cost + TIE_EDIT) + ((v == 3) - (now == 3)) * TIE_DUAL
 
-    def judge(self, move: Move, take: bool = False) -> float:
-        """Exact change in objective if pair ``(s, j)`` took state ``v``; taken if it is below 0."""
+    def judge(self, move: Move, below: float = -np.inf) -> float:
+        """Exact change in objective if pair ``(s, j)`` took state ``v``.
+
+        The change is made if it is under ``below`` (use `GAIN` for any improvement).
+        """
         s, j, v = move
         self.evaluations += 1
         problem = self.problem
         rows = np.flatnonzero(self.walks.reached[:, s])
         if len(rows) == 0:
-            return self._settle(move, self.price(move), take, None)
+            return self._settle(move, self.price(move), below, None)
         by = int(self.state[s, j])
         step = (
             self.place[j],
@@ -122,7 +128,7 @@ class Network:
         return self._settle(
             move,
             change + self.price(move),
-            take,
+            below,
             (rows, walks, cols, counts, effect, b, cost, change),
         )
 
@@ -151,8 +157,8 @@ class Network:
         whole[rows] = effect
         return b, np.clip(np.rint(x[b] @ whole), -1, 1).astype(np.int8)
 
-    def _settle(self, move: Move, change: float, take: bool, new: tuple | None) -> float:  # type: ignore[type-arg]
-        if take and change < -TIE_DUAL / 2:
+    def _settle(self, move: Move, change: float, below: float, new: tuple | None) -> float:  # type: ignore[type-arg]
+        if change < below:
             s, j, v = move
             self.state[s, j] = v
             self.steps = Steps.build(self.problem, self.state[:, self.problem.reg])

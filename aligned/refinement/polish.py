@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from aligned.refinement.block import Move, Network
-from aligned.refinement.columns import TIE_DUAL, change_table, search_columns
+from aligned.refinement.block import GAIN, Move, Network
+from aligned.refinement.columns import change_table, search_columns
 from aligned.refinement.exact import Problem
 
 __all__ = ["edit_gains", "polish_network"]
 
 State = npt.NDArray[np.int8]
+
+#: Paths this long can saturate the relaxation: further starts are then followed to their end.
+DEEP = 4
 
 
 def polish_network(
@@ -20,7 +23,7 @@ def polish_network(
     original: State,
     edit_cost: float,
     hints: npt.NDArray[np.float32] | None = None,
-    budget: int = 4000,
+    budget: int = 8000,
 ) -> Network:
     """Lower ``‖δ - Y‖_0 + edit_cost·#edits`` by single changes until none of those tried helps.
 
@@ -45,7 +48,7 @@ def polish_network(
         if best is not None and not _promising(net, best):
             continue
         _improve(net, hints, budget)
-        if best is None or net.objective < best.objective - TIE_DUAL:
+        if best is None or net.objective < best.objective + GAIN:
             best = net
     if best is None:
         raise ValueError("polishing needs a network to start from.")
@@ -53,7 +56,16 @@ def polish_network(
 
 
 def _promising(net: Network, best: Network) -> bool:
-    """Whether columns alone bring a further start below the best result so far."""
+    """Whether a further start may end below the best result so far.
+
+    Not if that result leaves little unexplained; for deep closures yes; else if columns alone
+    bring it there.
+    """
+    silent = net.problem.silent
+    if best.misfit + silent < 0.1 * (net.misfit + silent):
+        return False
+    if net.problem.k >= DEEP:
+        return True
     start = net.state
     _search_columns(net)
     reached = net.objective
@@ -88,7 +100,7 @@ def _improve(net: Network, hints: npt.NDArray[np.float32] | None, budget: int) -
         _undo(net, budget)
         _search_block(net, hints, budget)
         _search_columns(net)
-        if net.objective > before - TIE_DUAL / 2:
+        if net.objective > before + GAIN:
             break
     _search_columns(net)
     while _undo(net):
@@ -114,7 +126,7 @@ def _undo(net: Network, budget: float = float("inf")) -> int:
         for move in net.reversals():
             if net.evaluations >= budget:
                 return undone
-            if net.judge(move, take=True) < -TIE_DUAL / 2:
+            if net.judge(move, GAIN) < GAIN:
                 undone, again = undone + 1, True
     return undone
 
@@ -122,25 +134,30 @@ def _undo(net: Network, budget: float = float("inf")) -> int:
 def _search_block(net: Network, hints: npt.NDArray[np.float32] | None, budget: int) -> None:
     """Take changes among regulators that help, best first, until none does.
 
-    All proposals are judged, then taken from the best on, each judged anew.
+    All proposals are judged, then taken from the best on, each judged anew. What did not help once
+    is not proposed again in this call.
     """
-    took = True
+    took, useless = True, set[Move]()
     while took:
         took = False
         judged = []
         for move in _proposals(net, hints):
             if net.evaluations >= budget:
                 break
+            if move in useless:
+                continue
             change = net.judge(move)
-            if change < -TIE_DUAL / 2:
+            if change < GAIN:
                 judged.append((change, move))
+            else:
+                useless.add(move)
         judged.sort(key=lambda pair: pair[0])
         for change, move in judged:
-            if net.judge(move) < 0.5 * change:
-                took |= net.judge(move, take=True) < -TIE_DUAL / 2
+            threshold = 0.5 * change  # what earlier changes have halved is proposed anew
+            took |= net.judge(move, threshold) < threshold
 
 
-def _proposals(net: Network, hints: npt.NDArray[np.float32] | None, most: int = 200) -> list[Move]:
+def _proposals(net: Network, hints: npt.NDArray[np.float32] | None, most: int = 100) -> list[Move]:
     """Changes among regulators worth judging, most promising first.
 
     Those that promise a gain, in their own column or downstream, the loss of any edge, every edit
@@ -168,5 +185,5 @@ def _proposals(net: Network, hints: npt.NDArray[np.float32] | None, most: int = 
     change = v != state[s, j]
     v, s, j = v[change], s[change], j[change]
     order = np.argsort(table[v, s, j], kind="stable")
-    order = np.concatenate([order[v[order] != 0][:most], order[v[order] == 0][: 4 * most]])
+    order = np.concatenate([order[v[order] != 0][:most], order[v[order] == 0][:most]])
     return [(int(s[i]), int(reg[j[i]]), int(v[i])) for i in order]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from aligned import datasets
+from aligned._assets import asset
 from aligned.cli import main
+from aligned.cli.data import card_of
 from aligned.datasets import registry
 
 
@@ -65,3 +70,23 @@ def test_check_fails_on_a_damaged_file_only(
     one_file.unlink()
     assert _leave("data", "check") == 0
     assert "missing" in capsys.readouterr().out
+
+
+def test_card_says_what_a_data_set_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _leave("data", "card", "demo") == 0
+    shown = json.loads(capsys.readouterr().out)
+    bundle = datasets.load("demo")
+    assert shown["n_conditions"] == bundle.data.n_obs
+    assert shown["network"]["pairs"] == bundle.kb.n_pairs
+    assert _leave("data", "card", "demo", "--out", str(tmp_path / "card.json")) == 0
+    assert json.loads((tmp_path / "card.json").read_text()) == shown
+
+
+@pytest.mark.skipif(
+    not os.environ.get("ALIGNED_DATA_MIRROR"), reason="the originals are not here: no mirror"
+)
+def test_the_committed_card_is_the_one_of_the_data() -> None:
+    committed = json.loads(asset("results/ecoli/card.json").read_text(encoding="utf-8"))
+    assert committed == json.loads(json.dumps(card_of(datasets.load("ecoli"))))
+    network = committed["network"]
+    assert network == {"regulators": 315, "targets": 3003, "pairs": 9754, "dual": 395}

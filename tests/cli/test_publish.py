@@ -87,7 +87,16 @@ def test_a_failure_is_exit_code_1_and_debug_shows_where(
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["run"], ["book"], ["data"], ["data", "list"], ["data", "fetch"], ["data", "check"]],
+    [
+        [],
+        ["run"],
+        ["book"],
+        ["data"],
+        ["data", "list"],
+        ["data", "fetch"],
+        ["data", "check"],
+        ["data", "card"],
+    ],
 )
 def test_every_help_has_an_example(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _leave(*words, "--help") == 0

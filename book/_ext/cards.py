@@ -1,0 +1,37 @@
+"""Sphinx extension: the data cards as substitutions, so that no page types a number of the data.
+
+``{{ demo.n_conditions }}`` comes from the demo data as built here, ``{{ ecoli.network.pairs }}``
+from ``results/ecoli/card.json``, which ``aligned data card ecoli --out …`` writes. Counts get
+thousands separators, shares become percentages. An unknown key fails the build.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from aligned import datasets
+from aligned._assets import asset
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _readable(inner) for key, inner in value.items()}
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.1%}"
+
+
+def _add_cards(app: Sphinx, config: Config) -> None:
+    ecoli = json.loads(asset("results/ecoli/card.json").read_text(encoding="utf-8"))
+    cards = {"demo": datasets.load("demo").card, "ecoli": ecoli}
+    config.myst_substitutions = {**config.myst_substitutions, **_readable(cards)}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register before MyST reads its settings."""
+    app.connect("config-inited", _add_cards)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
