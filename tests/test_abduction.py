@@ -1030,7 +1030,7 @@ def test_alignment_learns_from_what_each_network_and_the_network_of_knowledge_sa
     tau = m.ensemble.tau_single["integrated"]
     calls = [decide(o.response, tau) for o in m.ensemble.outputs(x_u)]
 
-    def spy(self: Ensemble, j: int, _: Any, __: Any, pseudo: Any, *rest: Any) -> None:
+    def spy(_: Ensemble, j: int, __: Any, ___: Any, pseudo: Any, *____: Any) -> None:
         seen.append((j, pseudo))
 
     monkeypatch.setattr(Ensemble, "_train", spy)

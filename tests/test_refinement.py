@@ -375,6 +375,19 @@ def test_rows_marked_as_evidence_alone_count():
     pd.testing.assert_frame_equal(everything.edits, refine(noisy, x, y, k=2).edits)
 
 
+def test_inputs_are_not_touched():
+    kb = random_network(seed=11)
+    x = sp.csr_matrix(over_expressions(kb).astype(float))
+    x.data[0] = 0.0  # an explicit zero: a row without a perturbation
+    y = kb.corrupt(0.3, seed=1).deduce(x, k=2)
+    before, edges = (x.copy(), y.copy()), kb.to_edges()
+    refine(kb, x, y, k=2)
+    assert x.nnz == before[0].nnz
+    np.testing.assert_array_equal(x.data, before[0].data)
+    np.testing.assert_array_equal(y, before[1])
+    pd.testing.assert_frame_equal(kb.to_edges(), edges)
+
+
 def test_knock_outs_doubles_and_sparse_inputs():
     truth = random_network(seed=11)
     noisy = truth.corrupt(0.3, seed=11)

@@ -240,8 +240,6 @@ class Aligned:
         columns = self.ensemble.columns
         response[:, columns] = fused
         observed[:, columns] = problem.train.observed if on_evidence else True
-        on_train = fused if on_evidence else self.predict(problem.train.x).fused
-        wrong = (on_train != problem.train.y)[problem.train.counted]
         result = refine(
             self.kb,
             x,
@@ -251,7 +249,7 @@ class Aligned:
             rows=config.refine_rows,
             penalty=config.refine_penalty,
             edit_cost=config.refine_edit_cost,
-            error_rate=min(float(wrong.mean()), 0.5) if wrong.size else 0.5,
+            error_rate=min(self._error_rate(), 0.5),
             seed=config.seed,
             device=str(self.ensemble.device),
             **problem.closing.kwargs,  # type: ignore[arg-type]
@@ -264,6 +262,14 @@ class Aligned:
         if result.note:
             self.notes.append(f"{stage_name(self.done)}: {result.note}")
         self.kb = result.kb
+
+    def _error_rate(self) -> float:
+        """Error rate of the fused prediction: on inner folds, or (argmax) on the training rows."""
+        if self.ensemble.error_rate is not None:
+            return self.ensemble.error_rate
+        train = self.problem.train
+        wrong = (self.predict(train.x).fused != train.y)[train.counted]
+        return float(wrong.mean()) if wrong.size else 0.5
 
     def _record(self, stage: str) -> None:
         rows, scored_on = self.scored_rows

@@ -62,6 +62,7 @@ def _write(model: Aligned, folder: Path) -> None:
         "yardstick": asdict(model.yardsticks.closing),
         "tau": ensemble.tau,
         "tau_single": ensemble.tau_single,
+        "error_rate": ensemble.error_rate,
         "done": model.done,
         "n_edits": model.n_edits,
         "notes": model.notes,
@@ -205,6 +206,7 @@ def _fill(model: Aligned, folder: Path, meta: dict[str, Any]) -> None:
         folder / "edits.csv", keep_default_na=False, dtype=text, float_precision="round_trip"
     )
     model.ensemble.tau, model.ensemble.tau_single = meta["tau"], meta["tau_single"]
+    model.ensemble.error_rate = meta["error_rate"]
     state = load_file(folder / "networks.safetensors", device=str(model.ensemble.device))
     for j, network in enumerate(model.ensemble.networks):
         prefix = f"{j}."

@@ -84,6 +84,8 @@ class Ensemble:
         #: threshold of the averaged networks, and of a single one, per score it was tuned for
         self.tau: dict[str, float | None] = dict.fromkeys(SCORES)
         self.tau_single: dict[str, float | None] = dict.fromkeys(SCORES)
+        #: share of wrong cells in the fused prediction of conditions whose labels were not seen
+        self.error_rate: float | None = None
         self.w = torch.tensor(problem.w, dtype=torch.float32, device=device)
 
     # ------------------------------------------------------------------------- predicting
@@ -236,6 +238,8 @@ class Ensemble:
             tau = best_threshold(p, rows.y, rows.counted, yardstick, self.config, finish)
             self.tau_single[score] = tau
             self.tau[score] = carried_threshold(on_unlabelled, tau)
+        fused = integrated(decide(p, self.tau_single["integrated"]))
+        self.error_rate = float((fused != rows.y)[rows.counted].mean())
 
 
 class _Chooser:

@@ -120,7 +120,7 @@ class Network:
             problem, Reach(grown[0][:, moved], grown[1][:, moved]), self.state[np.ix_(moved, cols)]
         )
         counts = (self.counts[0][at] + more[0], self.counts[1][at] + more[1])
-        self._last_step(counts, walks, np.searchsorted(cols, j), move)
+        self._last_step(counts, walks, int(np.searchsorted(cols, j)), move)
         effect = effects(problem, *counts)
         b, delta = self._deltas(rows, cols, effect)
         cost = problem.cost(delta, b, cols)
@@ -167,7 +167,8 @@ class Network:
                 self.walks.positive[rows] = walks.positive
                 self.walks.negative[rows] = walks.negative
                 at = np.ix_(rows, cols)
-                self.counts[0][at], self.counts[1][at], self.effect[at] = *counts, effect
+                self.counts[0][at], self.counts[1][at] = counts
+                self.effect[at] = effect
                 self.cost[np.ix_(b, cols)] = cost
                 self.misfit += misfit
         return change

@@ -169,21 +169,17 @@ def _proposals(net: Network, hints: npt.NDArray[np.float32] | None, most: int = 
     downstream = net.downstream_table() + net.edit_cost
     for v in (1, 2):
         table[v] = np.minimum(table[v], np.where(state == 0, downstream[v - 1], np.inf))
-    worth = table < net.edit_cost
-    reached = net.walks.reached.any(axis=0)[:, None]
-    worth[0] |= (state != 0) & reached
+    worth: npt.NDArray[np.bool_] = np.asarray(table < net.edit_cost)
+    worth[0] |= (state != 0) & net.walks.reached.any(axis=0)[:, None]
     edited = state != original
     worth[1] |= edited & (state == 2)
     worth[2] |= edited & (state == 1)
     if hints is not None:
-        lean = hints[:, reg]
-        worth[1] |= lean > 0.25
-        worth[2] |= lean < -0.25
-    np.fill_diagonal(worth[1], False)
-    np.fill_diagonal(worth[2], False)
-    v, s, j = np.nonzero(worth)
-    change = v != state[s, j]
-    v, s, j = v[change], s[change], j[change]
-    order = np.argsort(table[v, s, j], kind="stable")
-    order = np.concatenate([order[v[order] != 0][:most], order[v[order] == 0][:most]])
-    return [(int(s[i]), int(reg[j[i]]), int(v[i])) for i in order]
+        worth[1] |= hints[:, reg] > 0.25
+        worth[2] |= hints[:, reg] < -0.25
+    worth &= np.arange(4)[:, None, None] != state
+    worth &= ~np.eye(len(reg), dtype=bool)
+    to, s, j = np.nonzero(worth)
+    order = np.argsort(table[to, s, j], kind="stable")
+    order = np.concatenate([order[to[order] != 0][:most], order[to[order] == 0][:most]])
+    return [(int(s[i]), int(reg[j[i]]), int(to[i])) for i in order]
