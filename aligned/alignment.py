@@ -264,7 +264,9 @@ def cell_gradient(
     def per_row(values: torch.Tensor) -> torch.Tensor:
         return w.new_zeros(len(delta)).index_add_(0, row, values.to(w.dtype))
 
-    used, budget = per_row(a), torch.floor(config.theta * observed.sum(dim=1) + 1e-9)
+    # in double precision: θ·m in float32 can fall below a whole number
+    budget = torch.floor(config.theta * observed.sum(dim=1).double() + 1e-9).to(w.dtype)
+    used = per_row(a)
     silent = config.c_inc * differ.sum(dim=1) + config.c_weight * (observed.to(w.dtype) @ w)
     losses = silent - per_row(gain * a) + config.c_len * torch.clamp(used - budget, min=0)
     if config.estimator == "reinforce":

@@ -205,9 +205,11 @@ def judge_rounds(score: str) -> Callable[[IterationTables, str], Finding]:
         kept = not any(c.falls for c in cost)
         counts = (sum(c.rises for c in rise), sum(c.rises for c in moved))
         lost = "F_d is not lowered" if kept else "F_d falls"
+        control = change(tables, "A", "A-A", "f_k", score, "original")
         reason = (
             f"rounds that raise F_k: {counts[0]} of 2 against the original network, {counts[1]} of "
-            f"2 against the refined one; {lost} ({cost[0]}, {cost[1]})"
+            f"2 against the refined one; {lost} ({cost[0]}, {cost[1]}). A second alignment without "
+            f"any refinement (A to A-A) brings {control}"
         )
         verdict = "not reproduced"
         if counts[0] == 2 and kept:
@@ -254,6 +256,9 @@ def judge_refinement(score: str) -> Callable[[IterationTables, str], Finding]:
         rise = change(tables, "A", "A-R", "f_k", score, "original")
         moved = change(tables, "A", "A-R", "f_k", score, "refined")
         cost = change(tables, "A", "A-R", "f_d", score, "original")
+        still = ""
+        if rise.low == rise.high == moved.low == moved.high == 0:
+            still = "; no edit touches a deduction of a held-out perturbation, so nothing can move"
         verdict = "not reproduced"
         if rise.rises and not cost.falls:
             verdict = "reproduced"
@@ -266,7 +271,7 @@ def judge_refinement(score: str) -> Callable[[IterationTables, str], Finding]:
             rise.high,
             verdict,
             f"F_k from A to A-R: {rise} against the original network, {moved} against the refined "
-            f"one (there the yardstick moves); F_d: {cost}",
+            f"one (there the yardstick moves); F_d: {cost}{still}",
         )
 
     return judge

@@ -27,6 +27,7 @@ from aligned.book.notebooks import (
 )
 from aligned.book.pages import toc_pages
 from aligned.book.sync import committed_pages, set_parameters
+from aligned.cli.publish import readme_with_results
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "aligned"
@@ -51,7 +52,7 @@ FLOORS = {
     "topology": (2, 0),
     "abduction": (3, 0),
     "experiments": (4, 0),
-    "scorecard": (4, 0),
+    "scorecard": (4, 1),
     "plotting": (4, 0),
     "book": (4, 0),
     "cli": (5, 0),
@@ -168,6 +169,12 @@ def test_the_citation_names_the_paper_and_this_version() -> None:
     assert citation["license"] == PROJECT["license"] == "MIT"
     assert "2510.00512" in citation["preferred-citation"]["url"]
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_the_committed_results() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == readme_with_results(text), "run `make notebooks`"
+    assert "| " in text.split("<!-- results:begin")[1].split("<!-- results:end")[0]
 
 
 def _committed_files() -> list[Path]:

@@ -101,7 +101,6 @@ class Aligned:
         self.config = config or Config()
         self.phases: list[Phase] = []
         self.done: list[str] = []
-        self.n_edits = 0
         self.notes: list[str] = []
         self.edits = pd.DataFrame(columns=EDIT_COLUMNS)
 
@@ -197,7 +196,7 @@ class Aligned:
         self.yardsticks = Yardsticks(self.problem.yardstick, kb, complete_kb)
         self.kb = kb
         self.ensemble = Ensemble(self.problem, kb, self.config, pick_device(self.config.device))
-        self.phases, self.done, self.n_edits = [], [], 0
+        self.phases, self.done = [], []
         self.notes, self.edits = [], pd.DataFrame(columns=EDIT_COLUMNS)
 
     def _resume(self, folder: Path, phases: list[str] | None) -> None:
@@ -228,7 +227,7 @@ class Aligned:
         """Whether the last phase was a refinement that changed no edge."""
         if self.done[-1:] != ["R"]:
             return False
-        return self.phases[-1].n_edits == self.phases[-2].n_edits
+        return not (self.edits["stage"] == stage_name(self.done)).any()
 
     def _refine(self) -> None:
         config, problem = self.config, self.problem
@@ -258,7 +257,6 @@ class Aligned:
         self.edits = (
             edits if self.edits.empty else pd.concat([self.edits, edits], ignore_index=True)
         )
-        self.n_edits += len(result.edits)
         if result.note:
             self.notes.append(f"{stage_name(self.done)}: {result.note}")
         self.kb = result.kb
@@ -289,6 +287,11 @@ class Aligned:
                 scored_on,
             )
         )
+
+    @property
+    def n_edits(self) -> int:
+        """Number of pairs in which the current network differs from the original one."""
+        return len(self.yardsticks.original.changes_to(self.kb))
 
     @property
     def scored_rows(self) -> tuple[Rows, str]:

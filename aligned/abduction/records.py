@@ -95,7 +95,7 @@ class Yardsticks:
 
 @dataclass
 class Phase:
-    """One finished phase: its stage name, predictions on the scored rows, edits and scores."""
+    """One finished phase: its stage, predictions on the scored rows, net edits so far, scores."""
 
     stage: str
     predictions: dict[str, Int8]

@@ -64,7 +64,6 @@ def _write(model: Aligned, folder: Path) -> None:
         "tau_single": ensemble.tau_single,
         "error_rate": ensemble.error_rate,
         "done": model.done,
-        "n_edits": model.n_edits,
         "notes": model.notes,
         "stages": [[p.stage, p.n_edits] for p in model.phases],
         "genes": list(problem.genes),
@@ -200,7 +199,7 @@ def load(cls: type[Aligned], folder: Path) -> Aligned:
 
 def _fill(model: Aligned, folder: Path, meta: dict[str, Any]) -> None:
     model.kb = _read_kb(folder, meta, "edges.csv", "current")
-    model.done, model.n_edits, model.notes = meta["done"], meta["n_edits"], meta["notes"]
+    model.done, model.notes = meta["done"], meta["notes"]
     text = dict.fromkeys(("stage", "source", "target", "before", "after", "evidence"), str)
     model.edits = pd.read_csv(
         folder / "edits.csv", keep_default_na=False, dtype=text, float_precision="round_trip"

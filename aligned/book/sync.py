@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aligned._assets import asset
 from aligned.book.editions import DEFAULT, checkout, load_edition, workspace
 from aligned.book.notebooks import (
     BookError,
@@ -20,7 +19,7 @@ from aligned.book.notebooks import (
     settings_for,
 )
 
-__all__ = ["committed", "committed_pages", "readme_with_results", "sync_notebooks"]
+__all__ = ["committed", "committed_pages", "sync_notebooks"]
 
 
 def committed_pages() -> dict[str, tuple[str, str, Mapping[str, Any]]]:
@@ -67,22 +66,7 @@ def sync_notebooks(say: Callable[[str], None] = lambda line: None) -> list[Path]
         target = root / "notebooks" / f"{page}.ipynb"
         target.write_text(nbformat.writes(node) + "\n", encoding="utf-8")
         written.append(target)
-    readme = root / "README.md"
-    readme.write_text(readme_with_results(readme.read_text(encoding="utf-8")), encoding="utf-8")
-    return [*written, readme]
-
-
-def readme_with_results(text: str) -> str:
-    """The README with the block between its ``results`` marks computed from ``results/ecoli``."""
-    from aligned.experiments import IterationTables, load_tables
-    from aligned.experiments.report import summary_markdown
-    from aligned.scorecard import scorecard
-
-    tables, _ = load_tables(IterationTables, asset("results/ecoli/03_ecoli_iterations"))
-    split = str(tables.scores["split"].iloc[0])
-    block = summary_markdown(tables, scorecard({"ecoli": tables}), split)
-    marks = re.compile(r"(<!-- results:begin[^>]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
-    return marks.sub(lambda found: f"{found[1]}\n{block}\n\n{found[2]}", text)
+    return written
 
 
 def committed(

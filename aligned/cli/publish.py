@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import typer
 import yaml
 
 from aligned import book as publishing
+from aligned._assets import asset
+from aligned.cli.output import write_file
+from aligned.experiments import IterationTables, load_tables
+from aligned.experiments.report import summary_markdown
+from aligned.scorecard import scorecard
 
-__all__ = ["Device", "add_to"]
+__all__ = ["Device", "add_to", "readme_with_results"]
 
 
 class Device(StrEnum):
@@ -65,12 +72,24 @@ def book(
 
 
 def notebooks() -> None:
-    """Run the demo edition and write the committed .ipynb pairs (for contributors).
+    """Run the demo edition and write the committed .ipynb pairs and the README's results.
 
-    Example: aligned notebooks
+    For contributors. Example: aligned notebooks
     """
     for path in publishing.sync_notebooks(say=_progress):
         typer.echo(path)
+    readme = (publishing.checkout() or Path()) / "README.md"
+    text = readme_with_results(readme.read_text(encoding="utf-8"))
+    typer.echo(write_file(readme, lambda part: part.write_text(text, encoding="utf-8")))
+
+
+def readme_with_results(text: str) -> str:
+    """The README with the block between its ``results`` marks computed from ``results/ecoli``."""
+    tables, _ = load_tables(IterationTables, asset("results/ecoli/03_ecoli_iterations"))
+    split = str(tables.scores["split"].iloc[0])
+    block = summary_markdown(tables, scorecard({"ecoli": tables}), split)
+    marks = re.compile(r"(<!-- results:begin[^>]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}\n{block}\n\n{found[2]}", text)
 
 
 def parameters(words: list[str]) -> dict[str, Any]:

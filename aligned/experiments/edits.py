@@ -11,21 +11,32 @@ from scipy.stats import hypergeom
 from aligned.datasets import Bundle
 from aligned.datasets.rows import Rows
 from aligned.knowledge import KnowledgeBase
+from aligned.knowledge.tables import pair_states
 
-__all__ = ["edit_support", "edit_table"]
+__all__ = ["edit_support", "edit_table", "net_edits"]
 
 KEYS = ["source", "target", "before", "after"]
+
+
+def net_edits(original: KnowledgeBase, refined: KnowledgeBase, log: pd.DataFrame) -> pd.DataFrame:
+    """What is left of all refinements: ``source, target, before, after, gain``.
+
+    A later refinement may undo an edit of an earlier one; only the difference between the two
+    networks counts. ``gain`` is that of the pair's last edit in the ``log``.
+    """
+    last = log.drop_duplicates(["source", "target"], keep="last")[["source", "target", "gain"]]
+    return original.changes_to(refined).merge(last, on=["source", "target"], how="left")
 
 
 def edit_table(
     fits: list[tuple[dict[str, Any], pd.DataFrame]], bundle: Bundle, split: str
 ) -> pd.DataFrame:
-    """Every edit made on one split, once, with how often it was made and what speaks for it.
+    """Every net edit made on one split, once, with how often it was made and what speaks for it.
 
     Parameters
     ----------
     fits : list of (job, edits)
-        The edits of each fit.
+        The net edits of each fit (`net_edits`).
     bundle : Bundle
     split : str
         The split whose fits are used.
@@ -84,13 +95,7 @@ def _measured(table: pd.DataFrame, bundle: Bundle) -> tuple[list[float], list[in
 def _signs_in(table: pd.DataFrame, other: KnowledgeBase | None) -> list[str]:
     if other is None:
         return [""] * len(table)
-    state: dict[tuple[str, str], str] = {}
-    for source, target, sign in other.to_edges()[["source", "target", "sign"]].itertuples(
-        index=False, name=None
-    ):
-        mark = "+" if sign > 0 else "-"
-        before = state.get((source, target), "")
-        state[source, target] = before if mark in before else "".join(sorted(before + mark))
+    state = pair_states(other.to_edges())
     pairs = table[["source", "target"]].itertuples(index=False, name=None)
     return [state.get(pair, "0") for pair in pairs]
 
@@ -123,7 +128,7 @@ def edit_support(edits: pd.DataFrame, bundle: Bundle, rows: Rows) -> pd.DataFram
             "in_other": int(known.sum()),
             "expected": np.nan,
             "p_value": np.nan,
-            "same_sign": int((mine["other"] == mine["after"]).sum()),
+            "same_sign": int((known & (mine["other"] == mine["after"])).sum()),
         }
         if name == "added" and bundle.other_kb is not None:
             total, hits = _urn(bundle, rows)

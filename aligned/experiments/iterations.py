@@ -31,7 +31,7 @@ from aligned.config import Config
 from aligned.datasets import Bundle, folds
 from aligned.datasets.rows import Rows
 from aligned.datasets.splits import linked_conditions, with_split
-from aligned.experiments.edits import edit_support, edit_table
+from aligned.experiments.edits import edit_support, edit_table, net_edits
 from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_columns
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import confusion, f1_from_confusion
@@ -238,7 +238,7 @@ def _fit_fold_here(
         list(map(str, model.problem.test.names)),
         counts,
         {p.stage: p.n_edits for p in phases},
-        model.edits,
+        net_edits(visible, model.kb, model.edits),
         model.problem.tried,
         (os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     )

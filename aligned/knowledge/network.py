@@ -17,7 +17,7 @@ from aligned.knowledge.closure import Closure, boolean_closure, check_rule, majo
 from aligned.knowledge.explain import as_frame, walks_to
 from aligned.knowledge.inputs import as_input, encoded_row
 from aligned.knowledge.noise import corrupted_edges, split_edges
-from aligned.knowledge.tables import merge_edges, read_edges
+from aligned.knowledge.tables import merge_edges, pair_states, read_edges
 
 __all__ = ["Deduction", "KnowledgeBase"]
 
@@ -191,6 +191,26 @@ class KnowledgeBase:
             for row, col in [sp.coo_array(matrix).nonzero()]
         ]
         return self._with_edges(merge_edges(self._edges, places, evidence))
+
+    def changes_to(self, other: KnowledgeBase) -> pd.DataFrame:
+        """Pairs whose state differs in another network: ``source, target, before, after``.
+
+        States are ``"0"`` (no edge), ``"+"``, ``"-"`` and ``"+-"`` (dual).
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> net = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": [1, -1]})
+        >>> one, two = (KnowledgeBase.from_edges(f, genes="abc") for f in (net, net[:1]))
+        >>> one.changes_to(two).values.tolist()
+        [['a', 'c', '-', '0']]
+        """
+        before, after = pair_states(self._edges), pair_states(other.to_edges())
+        pairs = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
+        table = pd.DataFrame(pairs, columns=["source", "target"])
+        table["before"] = [before.get(p, "0") for p in pairs]
+        table["after"] = [after.get(p, "0") for p in pairs]
+        return table
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KnowledgeBase):

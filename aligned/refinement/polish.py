@@ -170,7 +170,8 @@ def _proposals(net: Network, hints: npt.NDArray[np.float32] | None, most: int = 
     for v in (1, 2):
         table[v] = np.minimum(table[v], np.where(state == 0, downstream[v - 1], np.inf))
     worth: npt.NDArray[np.bool_] = np.asarray(table < net.edit_cost)
-    worth[0] |= (state != 0) & net.walks.reached.any(axis=0)[:, None]
+    reached = np.flatnonzero(net.walks.reached.any(axis=0))
+    worth[0, reached] |= state[reached] != 0
     edited = state != original
     worth[1] |= edited & (state == 2)
     worth[2] |= edited & (state == 1)
