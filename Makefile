@@ -18,7 +18,7 @@ $(BIN)/python:
 
 $(STAMP): pyproject.toml requirements.lock | $(BIN)/python
 	@echo "installing the pinned versions into .venv (a few minutes, once)"
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c requirements.lock -e ".[book,test]"
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c requirements.lock -e ".[book,test,workflow]"
 	@touch $@
 
 book: $(STAMP) ## run the notebooks of EDITION (demo) that changed, build the book, say where it is

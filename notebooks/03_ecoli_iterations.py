@@ -45,6 +45,7 @@ refine_candidates = "known"  # or "perturbed"
 refine_edit_cost = "auto"
 heldout_share = 0.2  # share of edges hidden in the second set of fits
 jobs = 2  # processes; one thread each
+out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
 # %%
@@ -109,8 +110,8 @@ else:
         time.monotonic() - start,
     )
     record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
-    folder = Path("build") / edition / "tables" / "03_ecoli_iterations"
-    ex.save_tables(results, folder, record)
+    place = Path(out or f"build/{edition}/tables/03_ecoli_iterations")
+    ex.save_tables(results, place, record)
 headline = results.scores["split"].iloc[0]
 published = published_stages(edition, model.upper())
 

@@ -21,14 +21,14 @@ from pandas.testing import assert_frame_equal
 from sklearn.metrics import f1_score
 
 import aligned as al
-from aligned.abduction import SCORES, model, parse_schedule, stage_name, store
+from aligned.abduction import SCORES, model, parse_schedule, stage_name, store, training
 from aligned.abduction.problem import CLOSURES, Closing, choose_closure
 from aligned.abduction.training import Ensemble, carried_threshold
 from aligned.datasets import with_split
 from aligned.datasets.rows import Rows
 from aligned.decisions import best_threshold, decide
 from aligned.metrics import confusion
-from aligned.neural import class_weights
+from aligned.neural import class_weights, cross_entropy
 
 TINY = al.Config(
     n_networks=2, network_steps=3, align_steps=3, hidden=8, k=2, rule="boolean", device="cpu"
@@ -897,6 +897,20 @@ def test_models_of_every_kind_come_back(
     assert back.kb.regulators == m.kb.regulators
 
 
+def test_regulators_that_refinement_brought_come_back(
+    data: AnnData, sim: al.Simulation, tmp_path: Path
+) -> None:
+    m = fit(data, sim.kb, schedule="network")
+    new = next(g for g in sim.kb.genes if g not in sim.kb.regulators)
+    m.kb = al.KnowledgeBase.from_edges(
+        sim.kb.to_edges(), sim.kb.genes, names=sim.kb.names, regulators=[new]
+    )
+    back = al.Aligned.load(m.save(tmp_path / "m"))
+    assert new in back.kb.regulators
+    assert new not in back.problem.kb.regulators
+    assert back.kb == m.kb
+
+
 def test_ids_and_evidence_that_look_like_numbers_survive(data: AnnData, tmp_path: Path) -> None:
     """Gene ids such as 0012 or NA, evidence such as a PubMed number."""
     genes = ["0012", "NA", *map(str, range(100, 104))]
@@ -1060,6 +1074,49 @@ def test_alignment_learns_from_what_each_network_and_the_network_of_knowledge_sa
         assert pseudo.seen.all()
         assert pseudo.y is None
         assert pseudo.class_weights is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"estimator": "reinforce"}, {"estimator": "exact"}, {"speak_only": False}],
+    ids=lambda c: ",".join(map(str, c.values())) or "local",
+)
+def test_a_step_fits_labels_with_class_weights_and_fusions_without(
+    changes: dict[str, Any], data: AnnData, sim: al.Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step on everything at once; the rows come in any order."""
+    config = TINY.replace(n_networks=1, align_steps=1, batch_size=1000, **changes)
+    m = fit(data, sim.kb, config, schedule="network")
+    x_u, columns = m.problem.unlabelled, m.ensemble.columns
+    own = m.problem.train.take(np.flatnonzero(m.ensemble.inner != 0))
+    call = decide(m.ensemble.outputs(x_u)[0].response, m.ensemble.tau_single["integrated"])
+    delta = sim.kb.deduce(x_u, **m.problem.closing.kwargs)[:, columns]
+    if config.estimator == "exact":
+        a = al.optimal_adapter(call, delta, m.problem.w, config)
+    else:
+        a = m.ensemble.outputs(x_u)[0].adapter > 0.5
+        a &= (delta != 0) | (not config.speak_only)
+    fused = np.where(a, delta, call)
+    assert (fused != call).any()
+    assert (fused != delta).any()
+    fitted: list[tuple[Any, ...]] = []
+
+    def spy(logits: Any, y: Any, seen: Any, weights: Any = None) -> torch.Tensor:
+        fitted.append((y.numpy(), seen.numpy(), weights))
+        return cross_entropy(logits, y, seen, weights)
+
+    monkeypatch.setattr(training, "cross_entropy", spy)
+    m.ensemble.align(m.kb, phase=2)
+    assert len(fitted) == 2
+    for (y, seen, weights), expected, cells in (
+        (fitted[0], own.y, own.observed),
+        (fitted[1], fused, np.ones(fused.shape, bool)),
+    ):
+        assert sorted(map(tuple, y)) == sorted(map(tuple, expected))
+        assert sorted(map(tuple, seen)) == sorted(map(tuple, cells))
+        assert (weights is None) == (expected is fused)
+    expected_weights = class_weights(own.y, own.observed, config.class_weight_power)
+    npt.assert_allclose(fitted[0][2], expected_weights, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows", ["evidence", "all"])
