@@ -15,6 +15,7 @@ from aligned.datasets import Bundle, folds, load, validate
 from aligned.knowledge import Closure, KnowledgeBase
 from aligned.metrics import balanced_consistency, data_consistency, knowledge_consistency
 from aligned.refinement import Refinement, refine
+from aligned.scorecard import scorecard
 from aligned.simulate import Simulation, simulate
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "optimal_adapter",
     "refine",
+    "scorecard",
     "simulate",
     "validate",
 ]
