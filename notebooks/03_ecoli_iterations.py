@@ -61,6 +61,7 @@ from myst_nb import glue
 import aligned as al
 from aligned import experiments as ex
 from aligned import plotting
+from aligned.book import workspace
 from aligned.experiments import report
 from aligned.records import run_record
 from aligned.scorecard import published_stages, scorecard
@@ -110,12 +111,12 @@ else:
         time.monotonic() - start,
     )
     record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
-    place = Path(out or f"build/{edition}/tables/03_ecoli_iterations")
+    place = Path(out) if out else workspace(edition) / "tables" / "03_ecoli_iterations"
     ex.save_tables(results, place, record)
 headline = results.scores["split"].iloc[0]
 published = published_stages(edition, model.upper())
 
-# %%
+# %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 display(
     Markdown(
@@ -146,11 +147,11 @@ print(results.card.to_string(index=False, header=False))
 # %%
 results.closures.style.format(precision=3).hide(axis="index")
 
-# %%
+# %% tags=["hide-input"]
 with plotting.theme():
-    fig, ax = plt.subplots(figsize=(6.0, 3.4))
+    fig, ax = plt.subplots(figsize=(7.0, 3.4))
     plotting.plot_closures(results.closures, ax)
-    ax.legend(ncols=2, loc="center right")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 plt.show()
 
 # %% [markdown]
@@ -169,7 +170,7 @@ plt.show()
 # %%
 report.stage_table(results, headline, published).style.hide(axis="index")
 
-# %%
+# %% tags=["hide-input"]
 shown = results.scores.query("split == @headline and subset == 'all'")
 stages = [s for s in ex.STAGES if s != "init"]
 with plotting.theme():
@@ -191,7 +192,7 @@ plt.show()
 # consistency with 95% intervals; circles: the network alone, squares: its fusion with the symbols.
 # A-A, set apart, aligns twice without refining. Grey lines: two methods without a neural network.
 
-# %%
+# %% tags=["hide-input"]
 with plotting.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharey=True)
     for ax, score in zip(axes, ("neural", "integrated"), strict=True):
@@ -205,7 +206,7 @@ plt.show()
 # climbs and the original one (blue) does not, it is the yardstick that has moved. The held-out
 # yardstick (green) counts only cells where hidden edges speak; no method can copy the answer there.
 
-# %%
+# %% tags=["hide-input"]
 with plotting.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.4), sharey=True)
     for ax, (metric, name) in zip(
@@ -221,7 +222,7 @@ plt.show()
 # network.* An interval that crosses zero is no finding. `A-A → A-R-A` is the question whether
 # refinement in between helps the second alignment.
 
-# %%
+# %% tags=["hide-input"]
 with plotting.theme():
     fig, ax = plt.subplots(figsize=(6.2, 5.0))
     plotting.plot_map(report.map_rows(results, headline), ax)

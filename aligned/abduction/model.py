@@ -165,7 +165,7 @@ class Aligned:
             desc="A/R phases",
             total=None if phases is None else len(phases) + 2,
             initial=len(self.phases),
-            disable=not progress,
+            disable=None if progress else True,
         )
         with todo:
             for stage in self._phases_to_come(phases, max_rounds):

@@ -83,7 +83,8 @@ def committed(
             continue
         count += 1
         cell.execution_count = count
-        cell.outputs = [_stable(output, root, count) for output in _merged(run.outputs)]
+        outputs = enumerate(_merged(run.outputs))
+        cell.outputs = [_stable(o, root, count, f"{count:03d}-{i}") for i, o in outputs]
     return node
 
 
@@ -127,7 +128,7 @@ def _stream(output: Any) -> str:
     return str(output.name) if output.output_type == "stream" else ""
 
 
-def _stable(output: Any, root: Path, count: int) -> Any:
+def _stable(output: Any, root: Path, count: int, place: str) -> Any:
     output.pop("execution_count", None)
     if output.output_type == "execute_result":
         output.execution_count = count
@@ -135,8 +136,19 @@ def _stable(output: Any, root: Path, count: int) -> Any:
         output.text = _without_paths(output.text, root)
     for kind, content in (output.get("data") or {}).items():
         if isinstance(content, str) and (kind.startswith("text/") or kind == "image/svg+xml"):
-            output.data[kind] = _without_paths(content, root)
+            output.data[kind] = _with_plain_ids(_without_paths(content, root), place)
     return output
+
+
+def _with_plain_ids(markup: str, place: str) -> str:
+    """Number the ids that pandas and Matplotlib draw at random, and drop the drawing's date."""
+    markup = re.sub(r"<dc:date>.*?</dc:date>", "<dc:date/>", markup)
+    numbers: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return numbers.setdefault(found[0], f"{found[0][0]}{place}-{len(numbers)}")
+
+    return re.sub(r"\b(T_[0-9a-f]{5}|[mp][0-9a-f]{10})(?![0-9a-f])", number, markup)
 
 
 def _without_paths(text: str, root: Path) -> str:

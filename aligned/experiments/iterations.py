@@ -150,7 +150,7 @@ def run_iterations(
         delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
         for job in jobs
     )
-    results = list(tqdm(work, total=len(jobs), desc="fits", disable=not progress))
+    results = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
     if memory is not None:
         memory.update(r.memory_mb for r in results)
     rows = Rows.of(bundle.data, bundle.kb)

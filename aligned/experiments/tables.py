@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from aligned._assets import asset
 from aligned.records import write_json
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> P
     return folder
 
 
+def _find(folder: Path) -> Path:
+    """The folder as given, or else beside the package: ``results/ecoli/…`` of the checkout."""
+    return folder if folder.is_dir() or folder.is_absolute() else asset(str(folder))
+
+
 def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[str, Any]]:
     """Read what `save_tables` wrote: the tables, and the run record.
 
@@ -49,7 +55,7 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
     FileNotFoundError
         A file is missing; the message says how to make it.
     """
-    folder = Path(folder)
+    folder = _find(Path(folder))
     tables = {}
     for field in dataclasses.fields(kind):
         path = folder / f"{field.name}.csv"

@@ -1,4 +1,4 @@
-"""Perturbations as sparse ternary rows, checked."""
+"""What a person types: genes by id or name, perturbations as sparse ternary rows; checked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
 
-__all__ = ["as_input", "encoded_row"]
+__all__ = ["as_input", "encoded_row", "gene_id"]
 
 
 def as_input(x: object, n_genes: int) -> sp.csr_array:
@@ -52,3 +53,19 @@ def encoded_row(
         seen.add(int(column))
     values = np.array(list(perturbation.values()), dtype=np.int8)
     return sp.csr_array((values, (np.zeros(len(values), int), columns)), shape=(1, n_genes))
+
+
+def gene_id(gene: str, index: pd.Index, names: Mapping[str, str]) -> str:
+    """The id of a gene given by id or by name; see `KnowledgeBase.gene_id`."""
+    if gene in index:
+        return gene
+    wanted = str(gene).lower()
+    found = [g for g, name in names.items() if str(name).lower() == wanted and g in index]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"gene name {gene!r} belongs to {', '.join(found)}; use the id you mean.")
+    raise ValueError(
+        f"gene {gene!r} is neither an id nor a name of the network's {len(index)} genes "
+        f"(ids look like {index[0]!r}); check the spelling."
+    )

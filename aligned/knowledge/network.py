@@ -15,9 +15,9 @@ import scipy.sparse as sp
 from aligned.knowledge.agreement import agreement_counts
 from aligned.knowledge.closure import Closure, boolean_closure, check_rule, majority_closure
 from aligned.knowledge.explain import as_frame, walks_to
-from aligned.knowledge.inputs import as_input, encoded_row
+from aligned.knowledge.inputs import as_input, encoded_row, gene_id
 from aligned.knowledge.noise import corrupted_edges, split_edges
-from aligned.knowledge.tables import merge_edges, pair_states, read_edges
+from aligned.knowledge.tables import merge_edges, read_edges, state_changes
 
 __all__ = ["Deduction", "KnowledgeBase"]
 
@@ -205,12 +205,7 @@ class KnowledgeBase:
         >>> one.changes_to(two).values.tolist()
         [['a', 'c', '-', '0']]
         """
-        before, after = pair_states(self._edges), pair_states(other.to_edges())
-        pairs = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
-        table = pd.DataFrame(pairs, columns=["source", "target"])
-        table["before"] = [before.get(p, "0") for p in pairs]
-        table["after"] = [after.get(p, "0") for p in pairs]
-        return table
+        return state_changes(self._edges, other.to_edges())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KnowledgeBase):
@@ -243,27 +238,7 @@ class KnowledgeBase:
 
     def gene_id(self, gene: str) -> str:
         """Return the id of a gene given by id or by name (ids win, names ignore case)."""
-        if gene in self.index:
-            return gene
-        found = self._by_name.get(str(gene).lower(), [])
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ValueError(
-                f"gene name {gene!r} belongs to {', '.join(found)}; use the id you mean."
-            )
-        raise ValueError(
-            f"gene {gene!r} is neither an id nor a name of the network's {len(self.genes)} genes "
-            f"(ids look like {self.genes[0]!r}); check the spelling."
-        )
-
-    @property
-    def _by_name(self) -> dict[str, list[str]]:
-        by_name: dict[str, list[str]] = {}
-        for gene, name in self.names.items():
-            if gene in self.index:
-                by_name.setdefault(str(name).lower(), []).append(gene)
-        return by_name
+        return gene_id(gene, self.index, self.names)
 
     # ------------------------------------------------------------------------- deduction
 

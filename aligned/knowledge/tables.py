@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["merge_edges", "pair_states", "read_edges"]
+__all__ = ["merge_edges", "pair_states", "read_edges", "state_changes"]
 
 
 def read_edges(
@@ -159,3 +159,13 @@ def pair_states(edges: pd.DataFrame) -> dict[tuple[str, str], str]:
         mark, known = ("+" if sign > 0 else "-"), state.get((source, target), "")
         state[source, target] = "".join(sorted({*known, mark}))
     return state
+
+
+def state_changes(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Pairs whose state differs between two edge tables; see `KnowledgeBase.changes_to`."""
+    before, after = pair_states(old), pair_states(new)
+    pairs = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
+    table = pd.DataFrame(pairs, columns=["source", "target"])
+    table["before"] = [before.get(p, "0") for p in pairs]
+    table["after"] = [after.get(p, "0") for p in pairs]
+    return table

@@ -215,7 +215,9 @@ def relax(
     """
     solver = _Solver(r_pos, r_neg, reg, evidence, schedule, device)
     records = []
-    rounds = tqdm(range(schedule.max_iter), desc="relax", disable=not progress, leave=False)
+    rounds = tqdm(
+        range(schedule.max_iter), desc="relax", disable=None if progress else True, leave=False
+    )
     for iteration in rounds:
         looking = iteration % EVERY == 0 or iteration == schedule.max_iter - 1
         before = solver.weight

@@ -19,6 +19,7 @@ from aligned.book import (
     sync_notebooks,
     workspace,
 )
+from aligned.book.sync import _with_plain_ids
 
 SOURCE = """\
     # %% [markdown]
@@ -153,3 +154,14 @@ def test_committed_pairs_hold_outputs_and_nothing_volatile(checkout: Path) -> No
         str(pair), str(again), parameters={"seed": 3}, progress_bar=False, cwd=str(checkout)
     )
     assert _words_after(_output(again), "demo").startswith("demo 3 [0, 1]")
+
+
+def test_random_ids_of_tables_and_drawings_are_numbered() -> None:
+    table = '<style>#T_3ab9f_row0 {}</style><table id="T_3ab9f"><td id="T_3ab9f_row0_col0">'
+    other = table.replace("3ab9f", "00c1d")
+    assert _with_plain_ids(table, "003-0") == _with_plain_ids(other, "003-0")
+    assert _with_plain_ids(table, "003-0") != _with_plain_ids(table, "003-1")
+    assert _with_plain_ids(table, "003-0").count("T003-0-0") == 3
+    drawing = '<dc:date>2026-01-01</dc:date><g id="p0123456789"/><use href="#mabcdef0123" x="1"/>'
+    plain = '<dc:date/><g id="p7-0"/><use href="#m7-1" x="1"/>'
+    assert _with_plain_ids(drawing, "7") == plain
