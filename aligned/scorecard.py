@@ -256,11 +256,11 @@ def judge_refinement(score: str) -> Callable[[IterationTables, str], Finding]:
         rise = change(tables, "A", "A-R", "f_k", score, "original")
         moved = change(tables, "A", "A-R", "f_k", score, "refined")
         cost = change(tables, "A", "A-R", "f_d", score, "original")
-        still = ""
+        still, verdict = "", "not reproduced"
         if rise.low == rise.high == moved.low == moved.high == 0:
+            verdict = "not testable here"
             still = "; no edit touches a deduction of a held-out perturbation, so nothing can move"
-        verdict = "not reproduced"
-        if rise.rises and not cost.falls:
+        elif rise.rises and not cost.falls:
             verdict = "reproduced"
         elif moved.rises and not cost.falls:
             verdict = "partly"

@@ -209,6 +209,14 @@ def test_a_verdict_needs_the_whole_interval(tables, f_k, f_d, verdict) -> None:
     assert card["C7 neural"] == verdict
 
 
+def test_a_claim_that_nothing_could_move_is_not_testable(tables) -> None:
+    """Refinement changes no neural prediction, nor here any deduction: that is no refutation."""
+    still = doctored(tables, f_k=(0.0, 0.0), f_d=(0.0, 0.0))
+    card = scorecard({"ecoli": still}).set_index("claim")
+    assert card.loc["C8 neural", "verdict"] == "not testable here"
+    assert "nothing can move" in card.loc["C8 neural", "reason"]
+
+
 def test_published_figures_are_there_and_named_as_ours() -> None:
     table = published_stages("ecoli", "GNN")
     assert {"network", "A", "A-R", "A-R-A-R"} <= set(table["stage"])

@@ -217,8 +217,9 @@ def summary_markdown(tables: IterationTables, verdicts: pd.DataFrame, split: str
     def stage(name: str, score: str) -> pd.Series:
         return here[(here["stage"] == name) & (here["score"] == score)].iloc[0]
 
+    copies = " (it copies the yardstick)" if best["f_k"] == 1 else ""
     shown = [
-        (f"no network trained: {best['method']}", best),
+        (f"nothing trained: {best['method']}{copies}", best),
         ("network alone", stage("network", "neural")),
         ("network after alignment (A)", stage("A", "neural")),
         ("fused with symbols, after A", stage("A", "integrated")),
@@ -231,6 +232,9 @@ def summary_markdown(tables: IterationTables, verdicts: pd.DataFrame, split: str
     for label, row in shown:
         cells = " | ".join(cell(row, metric) for metric in ("f_d", "f_k", "balanced"))
         lines.append(f"| {label} | {cells} |")
-    counted = verdicts.groupby("verdict", sort=False)["claim"].agg(", ".join)
-    said = "; ".join(f"**{verdict}**: {claims}" for verdict, claims in counted.items())
-    return "\n".join([*lines, "", f"Of the paper's claims on its loop, {said}."])
+    lines += ["", "| what the paper says of its loop | verdict here |", "| --- | --- |"]
+    for claim, statement, verdict in verdicts[["claim", "statement", "verdict"]].itertuples(
+        index=False, name=None
+    ):
+        lines.append(f"| {claim.split()[0]}: {statement} | **{verdict}** |")
+    return "\n".join(lines)
