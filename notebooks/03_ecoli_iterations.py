@@ -56,7 +56,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
+from markdown_it import MarkdownIt
 from myst_nb import glue
 
 import aligned as al
@@ -169,10 +170,10 @@ plt.show()
 # the method itself has edited, *held-out* where hidden edges speak. An edited yardstick can be
 # matched by editing, so the number of edits stands beside every stage.
 
-# %%
+# %% tags=["full-width"]
 report.stage_table(results, headline, published).style.hide(axis="index")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "full-width"]
 shown = results.scores.query("split == @headline and subset == 'all'")
 stages = [s for s in ex.STAGES if s != "init"]
 with plotting.theme():
@@ -194,7 +195,7 @@ plt.show()
 # consistency with 95% intervals; circles: the network alone, squares: its fusion with the symbols.
 # A-A, set apart, aligns twice without refining. Grey lines: two methods without a neural network.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "full-width"]
 with plotting.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharey=True)
     for ax, score in zip(axes, ("neural", "integrated"), strict=True):
@@ -208,7 +209,7 @@ plt.show()
 # climbs and the original one (blue) does not, it is the yardstick that has moved. The held-out
 # yardstick (green) counts only cells where hidden edges speak; no method can copy the answer there.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "full-width"]
 with plotting.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.4), sharey=True)
     for ax, (metric, name) in zip(
@@ -228,7 +229,7 @@ plt.show()
 with plotting.theme():
     fig, ax = plt.subplots(figsize=(6.2, 5.0))
     plotting.plot_map(report.map_rows(results, headline), ax)
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 plt.show()
 
 # %% [markdown]
@@ -241,7 +242,7 @@ plt.show()
 # Splitting by perturbation alone lets a held-out condition share its **control samples** with a
 # training condition. The line marked *leakage* uses nothing but that.
 
-# %%
+# %% tags=["full-width"]
 for split in results.scores["split"].unique()[1:]:
     display(Markdown(f"**{report.SPLIT_NAMES.get(split, split)}**"))
     display(report.stage_table(results, split, published).style.hide(axis="index"))
@@ -251,7 +252,7 @@ for split in results.scores["split"].unique()[1:]:
 # is gained there is gained by the network alone. Where a data set mixes measured and reconstructed
 # expression, the measured rows stand apart, too.
 
-# %%
+# %% tags=["full-width"]
 report.subset_table(results, headline).style.hide(axis="index")
 
 # %% [markdown]
@@ -276,14 +277,18 @@ results.edits.head(15)[[*top, "other"]].style.format(precision=2, na_rep="").hid
 # Verdicts are computed from the tables by `aligned.scorecard`: a rise counts when the whole
 # interval of the paired change lies above zero.
 
-# %%
-scorecard({edition: results}).style.format(precision=3).hide(axis="index")
+# %% tags=["full-width"]
+verdicts = scorecard({edition: results}).drop(columns="edition")
+wrapped = {"white-space": "normal", "min-width": "15rem"}
+verdicts.style.format(precision=3).hide(axis="index").set_properties(
+    subset=["statement", "reason"], **wrapped
+)
 
 # %% [markdown]
 # ## Answer
 
 # %%
-reply = Markdown(report.answer(results, headline))
+reply = HTML(MarkdownIt().render(report.answer(results, headline)))
 glue("answer", reply, display=False)
 reply
 
