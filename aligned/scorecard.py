@@ -78,7 +78,8 @@ def scorecard(
     -------
     DataFrame
         ``claim, statement, published, ours, low, high, edition, verdict, reason``; one row per
-        claim and edition. ``ours`` is the paired change that the rule looks at.
+        claim and edition. ``published`` is the paper's change on E. coli with the GNN, ``ours`` the
+        paired change that the rule looks at.
     """
     if isinstance(results, str | Path):
         folder = Path(results)
@@ -157,10 +158,10 @@ def change(
     return Change(float(first["difference"]), float(first["low"]), float(first["high"]))
 
 
-def _published(edition: str, start: str, end: str, metric: str, score: str) -> str:
+def _published(start: str, end: str, metric: str, score: str) -> str:
     table = published_stages("ecoli")
     table = table[table["score"] == score].set_index("stage")[metric]
-    return f"{table[end] - table[start]:+.3f} (E. coli, GNN)"
+    return f"{table[end] - table[start]:+.3f}"
 
 
 def judge_stages(tables: IterationTables, edition: str) -> Finding:
@@ -169,7 +170,7 @@ def judge_stages(tables: IterationTables, edition: str) -> Finding:
     refined = [change(tables, a, b, "balanced", "neural", "refined") for a, b in steps]
     original = [change(tables, a, b, "balanced", "neural", "original") for a, b in steps]
     total = change(tables, "network", "A-R-A-R", "balanced", "neural", "original")
-    published = _published(edition, "network", "A-R-A-R", "balanced", "neural")
+    published = _published("network", "A-R-A-R", "balanced", "neural")
     if edition != "ecoli":
         return Finding(
             published,
@@ -217,7 +218,7 @@ def judge_rounds(score: str) -> Callable[[IterationTables, str], Finding]:
         elif (counts[0] or counts[1] == 2) and kept:
             verdict = "partly"
         return Finding(
-            _published(edition, "network", "A-R-A-R", "f_k", score),
+            _published("network", "A-R-A-R", "f_k", score),
             total.mean,
             total.low,
             total.high,
@@ -238,7 +239,7 @@ def judge_alignment(score: str) -> Callable[[IterationTables, str], Finding]:
         if rise.rises:
             verdict = "partly" if cost.falls else "reproduced"
         return Finding(
-            _published(edition, "network", "A", "f_k", score),
+            _published("network", "A", "f_k", score),
             rise.mean,
             rise.low,
             rise.high,
@@ -265,7 +266,7 @@ def judge_refinement(score: str) -> Callable[[IterationTables, str], Finding]:
         elif moved.rises and not cost.falls:
             verdict = "partly"
         return Finding(
-            _published(edition, "A", "A-R", "f_k", score),
+            _published("A", "A-R", "f_k", score),
             rise.mean,
             rise.low,
             rise.high,

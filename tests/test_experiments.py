@@ -231,7 +231,7 @@ def test_sentences_and_tables_for_readers(tables) -> None:
     assert "nan" not in text
     wide = report.stage_table(tables, "control_safe", published_stages())
     assert (wide["F_k held-out"] != "").any()
-    assert any("leakage, not a rival" in m for m in wide["method"])
+    assert any("leakage, not a rival" in m for m in wide["prediction"])
     assert "**added**" in report.edit_sentence(tables) or "no edit" in report.edit_sentence(tables)
     block = report.summary_markdown(tables, scorecard({"ecoli": tables}), "control_safe")
     assert block.count("\n| ") >= 5

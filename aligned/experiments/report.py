@@ -45,25 +45,20 @@ def stage_table(
     Returns
     -------
     DataFrame of str
-        Rows: method, stage, prediction. Columns: the scores with 95% intervals, and edits.
+        Baselines first, then the stages. Columns: the scores with 95% intervals, and edits.
     """
     scores = tables.scores
     scores = scores[(scores["split"] == split) & (scores["subset"] == "all")]
+    kind = {"prediction": 0, "neural": 1, "integrated": 2}
     rows = []
     for (method, stage, score), group in scores.groupby(["method", "stage", "score"], sort=False):
         by = group.set_index("yardstick")
         original = by.loc["original"]
         row = {
-            "method": method,
-            "stage": stage,
-            "prediction": "" if score == "prediction" else score,
+            "prediction": f"{stage}, {score}" if stage else method,
             "F_d": cell(original, "f_d"),
             "F_k original": cell(original, "f_k"),
-            "F_k on reached cells": cell(by.loc["original, reached"], "f_k"),
-            "F_k refined": cell(by.loc["refined"], "f_k"),
-            "F_k held-out": cell(by.loc["heldout"], "f_k") if "heldout" in by.index else "",
-            "balanced (original)": cell(original, "balanced"),
-            "edits": f"{original['n_edits']:,.0f}" if stage else "",
+            "balanced": cell(original, "balanced"),
         }
         if published is not None and len(published):
             theirs = published[(published["stage"] == stage) & (published["score"] == score)]
@@ -72,17 +67,18 @@ def stage_table(
                 if len(theirs)
                 else ""
             )
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    order = {s: i for i, s in enumerate(STAGES)}
-    kind = {"": -1, "neural": 0, "integrated": 1}
-    key = table.assign(
-        a=table["prediction"].map(kind), b=table["stage"].map(order).fillna(-1)
-    ).sort_values(["a", "b"], kind="stable")
-    leak = [name for name, baseline in BASELINES.items() if baseline.leakage]
-    table = table.loc[key.index]
-    table["method"] = [f"{m} (leakage, not a rival)" if m in leak else m for m in table["method"]]
-    return table.reset_index(drop=True)
+        row |= {
+            "edits": f"{original['n_edits']:,.0f}" if stage else "",
+            "F_k refined": cell(by.loc["refined"], "f_k"),
+            "F_k held-out": cell(by.loc["heldout"], "f_k") if "heldout" in by.index else "",
+            "F_k, reached cells": cell(by.loc["original, reached"], "f_k"),
+        }
+        if method in BASELINES and BASELINES[method].leakage:
+            row["prediction"] = f"{method} (leakage, not a rival)"
+        place = (kind[score], STAGES.index(stage) if stage else -1)
+        rows.append((place, row))
+    rows.sort(key=lambda item: item[0])
+    return pd.DataFrame([row for _, row in rows])
 
 
 def subset_table(tables: IterationTables, split: str) -> pd.DataFrame:
