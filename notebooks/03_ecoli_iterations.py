@@ -280,9 +280,9 @@ results.edits.head(15)[[*top, "other"]].style.format(precision=2, na_rep="").hid
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
-wrapped = {"white-space": "normal", "min-width": "14rem"}
+wrapped = {"white-space": "normal", "min-width": "11rem"}
 verdicts.style.format(precision=3).hide(axis="index").set_properties(
-    subset=["statement", "reason"], **wrapped
+    subset=["statement", "published", "reason"], **wrapped
 )
 
 # %% [markdown]

@@ -397,7 +397,7 @@ def tables(tmp_path: Path) -> Path:
     """Result tables in which alignment raises F_k, and refinement changes nothing."""
     folder = tmp_path / "03_ecoli_iterations"
     folder.mkdir()
-    stages = ["network", "A", "A-R", "A-R-A", "A-R-A-R"]
+    stages = ["network", "A", "A-R", "A-R-A", "A-R-A-R", "A-A"]
     rows = [
         {
             "split": "control_safe", "from": start, "to": end, "metric": metric, "score": score,

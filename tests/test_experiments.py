@@ -184,6 +184,8 @@ def test_scorecard_is_computed_and_complete(tables) -> None:
     assert (card["low"] <= card["high"]).all()
     c5 = card[card["claim"] == "C5"].set_index("edition")["verdict"]
     assert c5["demo"] == "not testable here"
+    both = "+0.060 (Table 1); +0.073 (the authors' repository)"
+    assert card.loc[card["claim"] == "C5", "published"].tolist() == [both, both]
 
 
 def doctored(tables: IterationTables, **low_and_high: tuple[float, float]) -> IterationTables:
