@@ -2,7 +2,8 @@
 
 A verdict is one of *reproduced*, *partly*, *not reproduced*, *not testable here*. The rules ask for
 intervals, not for means: a rise counts when the whole 95% interval of the paired change is above
-zero, a fall when it is below.
+zero, a fall when it is below. Data consistency counts as *lowered* only by a fall of at least
+`MATTERS`: with dozens of knock-outs, smaller differences are no findings.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from aligned._assets import asset
 from aligned.experiments.iterations import IterationTables
 from aligned.experiments.tables import load_tables
 
-__all__ = ["CLAIMS", "VERDICTS", "Claim", "published_stages", "scorecard"]
+__all__ = ["CLAIMS", "MATTERS", "VERDICTS", "Claim", "published_stages", "scorecard"]
+
+#: Smallest fall of data consistency that counts as a price.
+MATTERS = 0.02
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not testable here")
 
@@ -125,6 +129,11 @@ class Change:
         """The whole interval is below zero."""
         return self.high < 0
 
+    @property
+    def costs(self) -> bool:
+        """A fall that is both certain and large enough to matter."""
+        return self.falls and self.mean <= -MATTERS
+
     def __str__(self) -> str:
         return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
@@ -206,9 +215,9 @@ def judge_rounds(score: str) -> Callable[[IterationTables, str], Finding]:
         moved = [change(tables, a, b, "f_k", score, "refined") for a, b in rounds]
         cost = [change(tables, a, b, "f_d", score, "original") for a, b in rounds]
         total = change(tables, "network", "A-R-A-R", "f_k", score, "original")
-        kept = not any(c.falls for c in cost)
+        kept = not any(c.costs for c in cost)
         counts = (sum(c.rises for c in rise), sum(c.rises for c in moved))
-        lost = "F_d is not lowered" if kept else "F_d falls"
+        lost = "F_d is not lowered" if kept else f"F_d falls by more than {MATTERS}"
         control = change(tables, "A", "A-A", "f_k", score, "original")
         reason = (
             f"rounds that raise F_k: {counts[0]} of 2 against the original network, {counts[1]} of "
@@ -240,7 +249,7 @@ def judge_alignment(score: str) -> Callable[[IterationTables, str], Finding]:
         cost = change(tables, "network", "A", "f_d", score, "original")
         verdict = "not reproduced"
         if rise.rises:
-            verdict = "partly" if cost.falls else "reproduced"
+            verdict = "partly" if cost.costs else "reproduced"
         return Finding(
             _published("network", "A", "f_k", score),
             rise.mean,
@@ -264,9 +273,9 @@ def judge_refinement(score: str) -> Callable[[IterationTables, str], Finding]:
         if rise.low == rise.high == moved.low == moved.high == 0:
             verdict = "not testable here"
             still = "; no edit touches a deduction of a held-out perturbation, so nothing can move"
-        elif rise.rises and not cost.falls:
+        elif rise.rises and not cost.costs:
             verdict = "reproduced"
-        elif moved.rises and not cost.falls:
+        elif moved.rises and not cost.costs:
             verdict = "partly"
         return Finding(
             _published("A", "A-R", "f_k", score),

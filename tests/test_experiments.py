@@ -203,6 +203,7 @@ def doctored(tables: IterationTables, **low_and_high: tuple[float, float]) -> It
         ((0.1, 0.2), (-0.01, 0.01), "reproduced"),
         ((-0.1, 0.2), (-0.01, 0.01), "not reproduced"),
         ((0.1, 0.2), (-0.2, -0.1), "partly"),
+        ((0.1, 0.2), (-0.011, -0.001), "reproduced"),
     ],
 )
 def test_a_verdict_needs_the_whole_interval(tables, f_k, f_d, verdict) -> None:
