@@ -100,17 +100,26 @@ def subset_table(tables: IterationTables, split: str) -> pd.DataFrame:
     ).sort_values(["conditions", "method", "prediction", "stage"], ignore_index=True)
 
 
-def map_rows(tables: IterationTables, split: str) -> pd.DataFrame:
-    """Rows for `aligned.plotting.plot_map`: last stages and honest baselines."""
+def honest_baselines() -> list[str]:
+    """Baselines that are rivals: all but the leakage line."""
+    return [name for name, kind in BASELINES.items() if not kind.leakage]
+
+
+def _headline(tables: IterationTables, split: str) -> pd.DataFrame:
+    """Scores of one split on all conditions, against the original network."""
     scores = tables.scores
-    scores = scores[
+    return scores[
         (scores["split"] == split)
         & (scores["subset"] == "all")
         & (scores["yardstick"] == "original")
     ]
-    honest = [name for name, kind in BASELINES.items() if not kind.leakage]
-    shown = scores["stage"].isin(["network", "A", "A-A", "A-R-A-R"])
-    rows = scores[shown | scores["method"].isin(honest)].copy()
+
+
+def map_rows(tables: IterationTables, split: str) -> pd.DataFrame:
+    """Rows for `aligned.plotting.plot_map`: last stages and honest baselines."""
+    here = _headline(tables, split)
+    shown = here["stage"].isin(["network", "A", "A-A", "A-R-A-R"])
+    rows = here[shown | here["method"].isin(honest_baselines())].copy()
     rows["label"] = [
         r["method"] if not r["stage"] else f"{r['stage']}, {r['score']}" for _, r in rows.iterrows()
     ]
@@ -146,13 +155,7 @@ def answer(tables: IterationTables, split: str) -> str:
             tables, split, start, end, metric=metric, score="neural", yardstick=yardstick
         )
 
-    scores = tables.scores
-    here = scores[
-        (scores["split"] == split)
-        & (scores["subset"] == "all")
-        & (scores["yardstick"] == "original")
-    ]
-    honest = [name for name, kind in BASELINES.items() if not kind.leakage]
+    here, honest = _headline(tables, split), honest_baselines()
     rivals = here[here["method"].isin(honest)]
     best_d = rivals.loc[rivals["f_d"].idxmax()]
     best_b = rivals.loc[rivals["balanced"].idxmax()]
@@ -200,13 +203,7 @@ def edit_sentence(tables: IterationTables) -> str:
 
 def summary_markdown(tables: IterationTables, verdicts: pd.DataFrame, split: str) -> str:
     """The analysis for a first screen: five rows, the interval of each score, the verdicts."""
-    scores = tables.scores
-    here = scores[
-        (scores["split"] == split)
-        & (scores["subset"] == "all")
-        & (scores["yardstick"] == "original")
-    ]
-    honest = [name for name, kind in BASELINES.items() if not kind.leakage]
+    here, honest = _headline(tables, split), honest_baselines()
     rivals = here[here["method"].isin(honest)]
     best = rivals.loc[rivals["balanced"].idxmax()]
 
