@@ -18,7 +18,6 @@ import torch
 from aligned.config import Config
 
 __all__ = [
-    "ESTIMATORS",
     "GeneWeights",
     "adapter_gradient",
     "adapter_loss",
@@ -33,9 +32,6 @@ __all__ = [
 Float = npt.NDArray[np.float64]
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
-
-#: Ways to learn the adapter; ``exact`` needs no learning.
-ESTIMATORS = ("local", "reinforce", "exact")
 
 
 def fuse(y_hat: npt.ArrayLike, delta: npt.ArrayLike, a: npt.ArrayLike) -> Int8:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import anndata
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
+from aligned.datasets.folder import read_h5ad
 from aligned.knowledge import KnowledgeBase
 
 __all__ = ["Placed", "call", "place", "read_predictions"]
@@ -144,13 +144,7 @@ def _read_long(path: Path) -> pd.DataFrame:
 
 
 def _from_h5ad(path: Path, layer: str) -> pd.DataFrame:
-    try:
-        data = anndata.read_h5ad(path)
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as .h5ad ({type(error).__name__}); write it with "
-            "adata.write_h5ad(path)."
-        ) from error
+    data = read_h5ad(path)
     if layer and layer not in data.layers:
         listed = ", ".join(data.layers) or "none"
         raise ValueError(f"{path} has no layer {layer!r}; its layers: {listed}.")

@@ -31,7 +31,27 @@ from aligned.datasets.bundle import DEFAULT_YARDSTICK, Bundle, check_yardstick, 
 from aligned.datasets.contract import check_overlap, validate
 from aligned.knowledge import KnowledgeBase
 
-__all__ = ["load_data", "load_edges", "load_folder", "load_h5ad", "read_gmt", "save", "write_gmt"]
+__all__ = [
+    "load_data",
+    "load_edges",
+    "load_folder",
+    "load_h5ad",
+    "read_gmt",
+    "read_h5ad",
+    "save",
+    "write_gmt",
+]
+
+
+def read_h5ad(path: Path) -> AnnData:
+    """Read an ``.h5ad`` file; ``ValueError`` in one sentence where it is none."""
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as .h5ad ({type(error).__name__}); write it with "
+            "adata.write_h5ad(path)."
+        ) from error
 
 
 def load_data(path: str | Path) -> AnnData:
@@ -47,13 +67,7 @@ def load_data(path: str | Path) -> AnnData:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; give the path of a .h5ad file.")
-    try:
-        data = anndata.read_h5ad(path)
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as .h5ad ({type(error).__name__}); write it with "
-            "adata.write_h5ad(path)."
-        ) from error
+    data = read_h5ad(path)
     try:
         validate(data)
     except ValueError as error:

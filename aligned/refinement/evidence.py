@@ -90,8 +90,7 @@ def check_responses(
     ValueError
         Shapes disagree, or an entry that counts is not -1, 0 or 1.
     """
-    n = len(kb.genes)
-    inputs = _perturbations(x, n)
+    inputs = _perturbations(x, kb)
     labels = np.atleast_2d(y.toarray() if sp.issparse(y) else np.asarray(y))  # type: ignore[attr-defined]
     if labels.shape != inputs.shape:
         raise ValueError(
@@ -116,22 +115,14 @@ def check_responses(
     return Responses(picked, np.where(counted, labels[chosen], 0).astype(np.int8), counted)
 
 
-def _perturbations(x: object, n: int) -> sp.csr_array:
-    matrix = sp.csr_array(x if sp.issparse(x) else np.atleast_2d(np.asarray(x)), copy=True)
-    if matrix.ndim != 2 or matrix.shape[1] != n:
+def _perturbations(x: object, kb: KnowledgeBase) -> sp.csr_array:
+    shape = x.shape if sp.issparse(x) else np.atleast_2d(np.asarray(x)).shape  # type: ignore[attr-defined]
+    if len(shape) != 2 or shape[1] != len(kb.genes):
         raise ValueError(
-            f"the perturbations have shape {matrix.shape}, the network has {n} genes; give one "
-            "column per gene of `kb.genes`, in that order."
+            f"the perturbations have shape {shape}, the network has {len(kb.genes)} genes; give "
+            "one column per gene of `kb.genes`, in that order."
         )
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    bad = ~np.isin(matrix.data, (-1, 1))
-    if bad.any():
-        raise ValueError(
-            f"a perturbation holds {matrix.data[bad][0]}; use -1 (knock-out), 0 (untouched) or "
-            "1 (over-expression)."
-        )
-    return matrix.astype(np.int8)
+    return kb.check_x(x)
 
 
 def _mask(name: str, values: npt.ArrayLike | None, shape: tuple[int, ...]) -> Bool:
