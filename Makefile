@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test lint types notebooks clean
+.PHONY: help install book test lint types notebooks bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -36,6 +36,9 @@ types: $(STAMP) ## mypy over the package
 
 notebooks: $(STAMP) ## run the demo edition and write the committed .ipynb pairs
 	$(BIN)/aligned notebooks
+
+bench: $(STAMP) ## measure speed and memory on an idle machine, write results/benchmarks
+	$(BIN)/python -m benchmarks
 
 clean: ## remove what was built, keep .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -69,8 +69,12 @@ class Network:
         self.walks = reach(self.problem, self.steps, rows, self.problem.k - 1)
         self.counts = responses(self.problem, self.walks, state)
         self.effect = effects(self.problem, *self.counts)
-        self.cost = self.problem.cost(deltas(self.problem, self.effect), slice(None), slice(None))
+        self.cost = self.problem.cost(self.deduced(), slice(None), slice(None))
         self.misfit = float(self.cost.sum(dtype=np.float64))
+
+    def deduced(self) -> State:
+        """Deduction for each row of evidence, int8 (b, n)."""
+        return deltas(self.problem, self.effect)
 
     @property
     def objective(self) -> float:

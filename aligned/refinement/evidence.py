@@ -183,8 +183,8 @@ def gather(responses: Responses, regulators: Index) -> Evidence:
     )
 
 
-def replicate_error(responses: Responses) -> float:
-    """Response error rate from rows with identical perturbations; 0.0 where there are none.
+def replicate_error(responses: Responses) -> float | None:
+    """Response error rate from rows with identical perturbations; None where there are none.
 
     If a call is wrong with probability ``e`` and then equally often either of the two other
     values, two replicates disagree with probability ``d = 2e - 1.5e²``; this is solved for ``e``.
@@ -207,6 +207,6 @@ def replicate_error(responses: Responses) -> float:
             here = ((responses.y[rows] == value) & seen).sum(axis=0).astype(np.float64)
             agreeing += float((here * (here - 1)).sum())
     if pairs == 0:
-        return 0.0
+        return None
     disagreement = 1.0 - agreeing / pairs
     return float((2.0 - np.sqrt(max(4.0 - 6.0 * disagreement, 0.0))) / 3.0)

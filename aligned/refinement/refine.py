@@ -18,9 +18,9 @@ from aligned.refinement.evidence import (
 )
 from aligned.refinement.exact import Problem, deltas, state_of
 from aligned.refinement.nullcheck import agreement_p_value
-from aligned.refinement.polish import polish_network
-from aligned.refinement.relaxation import Schedule, lam_bound, relax
+from aligned.refinement.relaxation import Schedule, lam_bound
 from aligned.refinement.report import Refinement, harm_note, report, unchanged
+from aligned.refinement.search import search, unexplained_share
 
 __all__ = ["CANDIDATES", "PENALTIES", "ROWS", "auto_edit_cost", "refine"]
 
@@ -78,10 +78,11 @@ def refine(
     alpha: float = 0.5,
     margin: float = 0.0,
     evidence: npt.ArrayLike | None = None,
-    t: float = 1.5,
-    lam: float = 0.05,
+    t: float = 0.8,
+    lam: float | str = "auto",
     relax_alpha: float = 0.5,
     max_iter: int | None = None,
+    rounds: int = 2,
     error_rate: float | None = None,
     polish: bool = True,
     null_check: bool = True,
@@ -91,10 +92,11 @@ def refine(
 ) -> Refinement:
     """Change the network as little as explains the responses (the paper's knowledge refinement).
 
-    1. Relaxed problem: nonnegative weights ``P, N``, a smooth closure, an l1
-       penalty towards the network, proximal gradient. 2. Threshold at ½. 3. Polish of the exact
-       objective ``‖δ - Y‖_0 + edit_cost·#edits`` under the closure rule. An *edit* is a pair of
-       regulator and target whose state (none, +, -, both) changed; a flip is one edit.
+    1. Relaxed problem: nonnegative weights ``P, N``, a smooth closure, an l1 penalty towards the
+       network, proximal gradient. 2. Threshold at ½. 3. Polish of the exact objective
+       ``‖δ - Y‖_0 + edit_cost·#edits`` under the closure rule. Where much stays unexplained, the
+       edges among regulators found so far start a second round. An *edit* is a pair of regulator
+       and target whose state (none, +, -, both) changed; a flip is one edit.
 
     Parameters
     ----------
@@ -115,12 +117,16 @@ def refine(
     penalty : {"l1", "frobenius"}
         See `PENALTIES`.
     edit_cost : float or "auto"
-        Price of one edit in cells; see `auto_edit_cost`.
+        Price of one edit in cells; see `auto_edit_cost`. Where nothing tells the error rate, what
+        the first search leaves unexplained stands in for it.
     seed : int
         Of the null of "do no harm"; everything else is deterministic.
-    t, lam, relax_alpha, max_iter : float, float, float, int
-        Steepness of the relaxation, weight of the penalty, damping per step of a path in the
-        relaxed closure, most iterations (default ``60·k - 20``).
+    t, lam, relax_alpha, max_iter : float, float or "auto", float, int
+        Steepness of the relaxation; weight of the penalty (``"auto"``: the pull of ``edit_cost``
+        unexplained cells on their missing edge, `lam_bound`); damping per step of a path in the
+        relaxed closure; most iterations (default ``60·k - 20``).
+    rounds : int
+        Most rounds of relaxing and polishing.
     error_rate : float, optional
         Share of wrong responses. Default: from rows with identical perturbations, else 0.
     polish : bool
@@ -157,46 +163,46 @@ def refine(
     [['b', 'c', '+', '-', 2]]
     """
     _check_choices(candidates, rows, penalty)
-    _check_numbers(k, rule, margin, t, lam, relax_alpha, max_iter, n_null, error_rate, edit_cost)
-    if penalty == "l1" and lam >= lam_bound(t):
-        raise ValueError(
-            f"lam is {lam}, but at t = {t} no new edge can pass the threshold unless lam < "
-            f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam or change t."
-        )
+    price = _number_or_auto("edit_cost", edit_cost, "cells")
+    pull = _number_or_auto("lam", lam, "the penalty")
+    _check_numbers(
+        k, rule, margin, t, pull, relax_alpha, max_iter, rounds, n_null, error_rate, price
+    )
     responses = check_responses(kb, x, y, observed, evidence, rows)
     wide = _with_candidates(kb, responses) if candidates == "perturbed" else kb
     gathered = gather(responses, wide.regulator_index)
-    if error_rate is None:
-        error_rate = replicate_error(responses)
     pairs = state_of(wide.r_pos.toarray(), wide.r_neg.toarray())
-    if isinstance(edit_cost, str):
-        edit_cost = auto_edit_cost(error_rate, float((pairs != 0).mean()))
+    density = float((pairs != 0).mean())
+    known_rate = replicate_error(responses) if error_rate is None else error_rate
+    rate = known_rate or 0.0
+    cost = auto_edit_cost(rate, density) if price is None else price
+    if penalty == "l1" and pull is not None and pull >= lam_bound(t):
+        raise ValueError(
+            f"lam is {pull}, but at t = {t} no new edge can pass the threshold unless lam < "
+            f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam, change t, or use "
+            "lam='auto'."
+        )
     problem = Problem.build(gathered, wide.regulator_index, int(k), rule, alpha, margin)
-    start = Network(problem, pairs, pairs, float(edit_cost))
-    before = start.objective + problem.silent
+    start = Network(problem, pairs, pairs, cost)
+    before = start.misfit + problem.silent
 
     def as_it_came(note: str) -> Refinement:
-        return unchanged(kb, wide, pairs, before, float(edit_cost), error_rate, note)
+        return unchanged(kb, wide, pairs, before, cost, rate, note)
 
-    if start.misfit + problem.silent == 0:
+    if before == 0:
         return as_it_came("returned unchanged: the network explains every response.")
     if null_check:
         share, p = agreement_p_value(gathered, deltas(problem, start.effect), n_null, seed)
         if p > 0.05:
             return as_it_came(harm_note(share, p, len(gathered.x)))
-    max_iter = max_iter or 60 * int(k) - 20
-    schedule = Schedule(int(k), t, lam, relax_alpha, penalty, max_iter)
-    relaxed = relax(
-        (pairs & 1).astype(bool), (pairs >> 1).astype(bool), wide.regulator_index, gathered,
-        schedule, device, progress,
-    )  # fmt: skip
-    found = state_of(relaxed.positive > 0.5, relaxed.negative > 0.5)
-    if polish:
-        hints = relaxed.positive - relaxed.negative
-        net = polish_network(problem, [found, pairs], pairs, float(edit_cost), hints)
-    else:
-        net = Network(problem, found, pairs, float(edit_cost))
-    return report(kb, wide, net, relaxed, responses, before, error_rate, polish)
+    weight = cost * lam_bound(t) if pull is None else pull
+    schedule = Schedule(int(k), t, weight, relax_alpha, penalty, max_iter or 60 * int(k) - 20)
+    found = search(problem, pairs, cost, schedule, rounds if polish else 0, device, progress)
+    if polish and price is None and known_rate is None:
+        # nothing told the error rate: what the network cannot explain stands in for it
+        rate = unexplained_share(found.net)
+        found.reprice(auto_edit_cost(rate, density))
+    return report(kb, wide, found, responses, before, rate, polish)
 
 
 # ------------------------------------------------------------------------------ checks
@@ -212,38 +218,45 @@ def _check_choices(candidates: str, rows: str, penalty: str) -> None:
             raise ValueError(f"{name} {value!r} is unknown; choose one of {sorted(table)}.")
 
 
+def _number_or_auto(name: str, value: float | str, what: str) -> float | None:
+    """The number, or None for ``"auto"``."""
+    if not isinstance(value, str):
+        return float(value)
+    if value != "auto":
+        raise ValueError(f"{name} {value!r} is unknown; give a number or 'auto'.")
+    return None
+
+
 def _check_numbers(
     k: object,
     rule: str,
     margin: float,
     t: float,
-    lam: float,
+    lam: float | None,
     relax_alpha: float,
     max_iter: int | None,
+    rounds: int,
     n_null: int,
     error_rate: float | None,
-    edit_cost: float | str,
+    edit_cost: float | None,
 ) -> None:
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k is {k!r}; it is the longest path counted: give a whole number >= 1.")
     if rule not in RULES:
         raise ValueError(f"closure rule {rule!r} is unknown; choose one of {sorted(RULES)}.")
-    if isinstance(edit_cost, str):
-        if edit_cost != "auto":
-            raise ValueError(f"edit_cost {edit_cost!r} is unknown; give a number or 'auto'.")
-        edit_cost = 0.0
-    limits: list[tuple[str, float, Callable[[float], bool], str]] = [
+    limits: list[tuple[str, float | None, Callable[[float], bool], str]] = [
         ("t", t, lambda v: v > 0, "a number above 0"),
         ("lam", lam, lambda v: v >= 0, "a number >= 0"),
         ("relax_alpha", relax_alpha, lambda v: 0 <= v <= 1, "a number from 0 to 1"),
         ("margin", margin, lambda v: v >= 0, "a number of paths >= 0"),
-        ("max_iter", 1 if max_iter is None else max_iter, lambda v: v >= 1, "a whole number >= 1"),
+        ("max_iter", max_iter, lambda v: v >= 1, "a whole number >= 1"),
+        ("rounds", rounds, lambda v: v >= 1, "a whole number >= 1"),
         ("n_null", n_null, lambda v: v >= 20, "a whole number >= 20, or null_check=False"),
         ("edit_cost", edit_cost, lambda v: v >= 0, "a number of cells >= 0, or 'auto'"),
-        ("error_rate", error_rate or 0.0, lambda v: 0 <= v < 2 / 3, "a share from 0 to 2/3"),
+        ("error_rate", error_rate, lambda v: 0 <= v < 2 / 3, "a share from 0 to 2/3"),
     ]
     for name, value, good, wanted in limits:
-        if not (math.isfinite(value) and good(value)):
+        if value is not None and not (math.isfinite(value) and good(value)):
             raise ValueError(f"{name} is {value}; give {wanted}.")
 
 

@@ -180,7 +180,7 @@ class Relaxed:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Settings of the solver."""
+    """Settings of the solver: ``warm`` is the share of iterations over which the step grows."""
 
     k: int
     t: float
@@ -189,12 +189,12 @@ class Schedule:
     penalty: str
     max_iter: int
     step: float = 0.05
+    warm: float = 0.3
     tolerance: float = 1e-3
 
 
 def relax(
-    r_pos: npt.NDArray[np.bool_],
-    r_neg: npt.NDArray[np.bool_],
+    state: npt.NDArray[np.int8],
     reg: npt.NDArray[np.intp],
     evidence: Evidence,
     schedule: Schedule,
@@ -203,17 +203,21 @@ def relax(
 ) -> Relaxed:
     """Solve the relaxed problem by proximal gradient with Adam-like scaling.
 
+    The step warms up over the first ``warm`` share of the iterations and then falls as a cosine: a
+    full first step would raise every entry with a gradient at once, the sums over paths would
+    explode, and a saturated closure has no gradient to come back by.
+
     Only regulators that a path from a perturbed one can reach have a gradient, so only their rows
     are held; rows are taken in as new edges make them reachable.
 
     Parameters
     ----------
-    r_pos, r_neg : ndarray of bool, shape (r, n)
-        The current network, both start and anchor.
+    state : ndarray of int8, shape (r, n)
+        The current network (bit 1: activating, bit 2: inhibiting), both start and anchor.
     reg : ndarray of int, shape (r,)
         Column of each regulator.
     """
-    solver = _Solver(r_pos, r_neg, reg, evidence, schedule, device)
+    solver = _Solver(state, reg, evidence, schedule, device)
     records = []
     rounds = tqdm(
         range(schedule.max_iter), desc="relax", disable=None if progress else True, leave=False
@@ -224,7 +228,8 @@ def relax(
         fit = solver.iterate(iteration)
         if looking:
             records.append((iteration, *solver.record(fit, before)))
-            if not solver.grow() and solver.largest_change(before) <= schedule.tolerance:
+            still = iteration >= schedule.warm * schedule.max_iter
+            if not solver.grow() and still and solver.largest_change(before) <= schedule.tolerance:
                 break
     positive, negative = solver.weights()
     columns = ["iteration", "objective", "fit", "penalty", "moved"]
@@ -236,15 +241,14 @@ class _Solver:
 
     def __init__(
         self,
-        r_pos: npt.NDArray[np.bool_],
-        r_neg: npt.NDArray[np.bool_],
+        state: npt.NDArray[np.int8],
         reg: npt.NDArray[np.intp],
         evidence: Evidence,
         schedule: Schedule,
         device: str,
     ) -> None:
         self.set, self.reg, self.device = schedule, reg, torch.device(device)
-        self.whole = np.stack([r_pos, r_neg])
+        self.whole = np.stack([state & 1, state >> 1])
         mean = evidence.up - evidence.down
         mass = evidence.up + evidence.zero + evidence.down
         mean = np.divide(mean, mass, out=np.zeros_like(mean), where=mass > 0)
@@ -306,6 +310,8 @@ class _Solver:
         self.first.lerp_(gradient, 1 - BETA1)
         self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
         rate = s.step * 0.5 * (1 + math.cos(math.pi * iteration / s.max_iter))
+        if s.warm > 0:
+            rate *= min(1.0, (iteration + 1) / (s.warm * s.max_iter))
         spread = torch.sqrt(self.second, out=gradient)
         spread.div_(math.sqrt(1 - BETA2 ** (iteration + 1))).add_(0.1 * s.lam + 1e-8)
         step = spread.reciprocal_().mul_(rate)

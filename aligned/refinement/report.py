@@ -14,7 +14,7 @@ from aligned.refinement.block import Network
 from aligned.refinement.evidence import Responses
 from aligned.refinement.exact import STATES, Problem
 from aligned.refinement.polish import edit_gains
-from aligned.refinement.relaxation import Relaxed
+from aligned.refinement.search import Found
 
 __all__ = ["Refinement", "harm_note", "report", "unchanged"]
 
@@ -36,6 +36,8 @@ class Refinement:
     weights : DataFrame
         ``source``, ``target``, ``positive``, ``negative``: relaxed weights of all pairs that are
         an edge or moved.
+    thresholded : KnowledgeBase
+        The relaxed weights cut at ½, without any polish.
     history : DataFrame
         ``iteration``, ``objective``, ``fit``, ``penalty``, ``moved`` of the relaxed problem.
     objective_before, objective_after : float
@@ -49,6 +51,7 @@ class Refinement:
     kb: KnowledgeBase
     edits: pd.DataFrame
     weights: pd.DataFrame
+    thresholded: KnowledgeBase
     history: pd.DataFrame
     objective_before: float
     objective_after: float
@@ -88,20 +91,20 @@ def unchanged(
     history = pd.DataFrame(columns=["iteration", "objective", "fit", "penalty", "moved"])
     weights = _weights(wide, (pairs & 1).astype(np.float32), (pairs >> 1).astype(np.float32), pairs)
     edits = _edit_frame(wide, pairs, pairs, np.empty(0, dtype=np.float64), edit_cost, 1)
-    return Refinement(kb, edits, weights, history, before, before, edit_cost, error_rate, note)
+    return Refinement(kb, edits, weights, kb, history, before, before, edit_cost, error_rate, note)
 
 
 def report(
     kb: KnowledgeBase,
     wide: KnowledgeBase,
-    net: Network,
-    relaxed: Relaxed,
+    found: Found,
     responses: Responses,
     before: float,
     error_rate: float,
     polished: bool,
 ) -> Refinement:
     """The result of a search, checked against the released edges."""
+    net, relaxed = found.net, found.relaxed
     problem, state, original = net.problem, net.state, net.original
     after = net.objective + problem.silent
     edits = _edit_frame(
@@ -118,9 +121,12 @@ def report(
         )
     _check_invariants(refined, problem, responses, net, before, after, polished)
     weights = _weights(wide, relaxed.positive, relaxed.negative, original)
+    cut = found.thresholded
+    thresholded = _narrow(kb, wide.with_matrices((cut & 1) > 0, (cut >> 1) > 0))
     return Refinement(
-        refined, edits, weights, relaxed.history, before, after, net.edit_cost, error_rate, note
-    )
+        refined, edits, weights, thresholded, relaxed.history, before, after, net.edit_cost,
+        error_rate, note,
+    )  # fmt: skip
 
 
 def _narrow(kb: KnowledgeBase, wide: KnowledgeBase) -> KnowledgeBase:

@@ -1,0 +1,1 @@
+"""Speed and memory of the closure and the refinement, beside a plain dense reference."""
