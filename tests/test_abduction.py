@@ -157,7 +157,7 @@ def refinements(
         count = edits_of_each[len(calls)]
         calls.append(count)
         edits = frame.head(count).reset_index(drop=True)
-        return al.Refinement(current, edits, frame, frame, 0.0, 0.0, 0.5, 0.0, "made up")
+        return al.Refinement(current, edits, frame, current, frame, 0.0, 0.0, 0.5, 0.0, "made up")
 
     monkeypatch.setattr(model, "refine", fake)
     return calls

@@ -42,6 +42,7 @@ FLOORS = {
     "config": (1, 0),
     "decisions": (1, 1),
     "records": (1, 1),
+    "recovery": (1, 1),
     "simulate": (1, 1),
     "datasets": (1, 2),
     "neural": (2, 0),

@@ -458,6 +458,60 @@ def test_hold_out_splits_the_pairs(truth, share):
         truth.hold_out(2)
 
 
+def runs_by_walking(kb: KnowledgeBase, order: list[str]) -> list[set[tuple[str, str]]]:
+    """Runs found by walking along the genome once per regulator."""
+    found: list[set[tuple[str, str]]] = []
+    for source in kb.regulators:
+        targets = {t for s, t, _ in triples(kb) if s == source and t != source}
+        going = False
+        for gene in order:
+            if gene == source:
+                continue  # its own gene does not break a run
+            if gene in targets:
+                found += [] if going else [set()]
+                found[-1].add((source, gene))
+            going = gene in targets
+        found += [{(source, t)} for t in targets if t not in order]
+    return found
+
+
+@SOME
+@given(kb=networks(max_edges=20), data=st.data())
+def test_hold_out_hides_whole_runs(kb, data):
+    placed = data.draw(st.lists(st.sampled_from(kb.genes), unique=True))
+    share, seed = data.draw(st.floats(0, 1)), data.draw(st.integers(0, 20))
+    visible, hidden = kb.hold_out(share, seed, placed)
+    gone = pairs_of(kb) - pairs_of(visible)
+    assert gone == {(s, t) for s, t in zip(hidden["source"], hidden["target"], strict=True)}
+    runs = runs_by_walking(kb, placed)
+    assert all(run <= gone or not run & gone for run in runs)
+    wanted = round(share * len(pairs_of(kb)))
+    longest = max((len(run) for run in runs), default=0)
+    assert wanted <= len(gone) < wanted + max(longest, 1)
+    assert loops_of(visible) == loops_of(kb)
+    assert visible.regulators == kb.regulators
+    assert kb.hold_out(share, seed, placed)[0] == visible
+
+
+def test_hold_out_draws_every_run_alike():
+    kb = network(*(("a", t, 1) for t in "bcdfh"), genes="abcdefgh")  # runs bcd, f, h
+    hits = dict.fromkeys(("bcd", "f", "h"), 0)
+    for seed in range(300):
+        gone = "".join(
+            sorted(t for _, t in pairs_of(kb) - pairs_of(kb.hold_out(0.2, seed, "abcdefgh")[0]))
+        )
+        hits[gone] += 1  # one run is enough for a fifth of five pairs
+    assert all(70 < count < 130 for count in hits.values())
+
+
+def test_hold_out_refuses_an_order_that_is_none():
+    kb = network(("a", "b", 1), ("a", "c", 1))
+    with pytest.raises(ValueError, match="gene 'b' stands twice in `order`"):
+        kb.hold_out(0.5, order=["b", "b", "c"])
+    with pytest.raises(ValueError, match="gene 'z' of `order` is not among the network's genes"):
+        kb.hold_out(0.5, order=["b", "z"])
+
+
 # --------------------------------------------------------------------------- with_matrices
 
 

@@ -30,8 +30,6 @@ from aligned.records import run_record, write_json
 __all__ = ["add_to"]
 
 _SAMPLES = 1000
-#: The analysis whose tables the claims are judged by.
-_ANALYSIS = "03_ecoli_iterations"
 
 Bool = npt.NDArray[np.bool_]
 
@@ -223,44 +221,49 @@ def scorecard(
 ) -> None:
     """Judge the paper's claims by result tables: verdicts are computed, never typed.
 
-    The tables are those of `aligned run 03_ecoli_iterations`: of your own last run if there is
-    one, else those committed under results/.
+    The tables are those that `aligned run` wrote for each analysis: of your own last run if there
+    is one, else those committed under results/.
 
     Example: aligned scorecard --edition ecoli
     """
-    from aligned.scorecard import scorecard as judge  # takes a second, which others need not wait
+    from aligned.scorecard import ANALYSES  # takes a second, which other commands need not wait
+    from aligned.scorecard import scorecard as judge
 
     target = output.absolute(out) if out else None
     if target is not None:
         output.check_file(target, force)
     if tables and not edition:
         raise ValueError("--tables needs --edition, the name of the data they are about.")
-    found = {edition: Path(tables).expanduser()} if tables else _table_folders(edition)
-    cards = [judge(folder, edition=name) for name, folder in found.items()]
+    if tables:
+        found = [(edition, Path(tables).expanduser())]
+    else:
+        found = _table_folders(edition, list(ANALYSES))
+    cards = [judge(folder, edition=name) for name, folder in found]
     card = pd.concat(cards, ignore_index=True)
     shown = ["claim", "edition", "verdict", "ours", "low", "high", "published"]
     print_table(card[shown], digits=3)
     for row in card.itertuples():
         typer.echo(f"{row.claim} ({row.edition}): {row.statement}. {row.reason}.")
-    for name, folder in found.items():
+    for name, folder in found:
         typer.echo(f"tables of {name}: {folder}")
     if target is not None:
         output.write_table(card, target)
         typer.echo(f"scorecard: {target}")
 
 
-def _table_folders(edition: str) -> dict[str, Path]:
-    """Edition -> folder of its tables: the last run on this machine, else the committed one."""
-    found = {}
+def _table_folders(edition: str, analyses: list[str]) -> list[tuple[str, Path]]:
+    """Edition and folder of tables: the last run on this machine, else the committed one."""
+    found = []
     for name in [load_edition(edition).name] if edition else editions():
-        own = workspace(name) / "tables" / _ANALYSIS
-        committed = asset("results") / name / _ANALYSIS
-        folder = next((f for f in (own, committed) if (f / "run.json").is_file()), None)
-        if folder is not None:
-            found[name] = folder
+        for analysis in analyses:
+            own = workspace(name) / "tables" / analysis
+            committed = asset("results") / name / analysis
+            folder = next((f for f in (own, committed) if (f / "run.json").is_file()), None)
+            if folder is not None:
+                found.append((name, folder))
     if not found:
         raise FileNotFoundError(
-            f"there are no tables of {_ANALYSIS} yet; make them with `aligned run {_ANALYSIS} "
+            f"there are no tables of any analysis yet; make them with `aligned run {analyses[0]} "
             f"--edition {edition or 'demo'}`."
         )
     return found

@@ -61,8 +61,8 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
         path = folder / f"{field.name}.csv"
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path} is missing; run `aligned run 03_ecoli_iterations --edition "
-                f"{folder.name}`, or give the folder that holds the tables."
+                f"{path} is missing; make it with `aligned run {folder.name}`, or give the folder "
+                "that holds the tables."
             )
         tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))

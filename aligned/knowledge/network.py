@@ -480,8 +480,14 @@ class KnowledgeBase:
         """
         return self._with_edges(corrupted_edges(self, noise, seed))
 
-    def hold_out(self, share: float = 0.2, seed: int = 0) -> tuple[KnowledgeBase, pd.DataFrame]:
+    def hold_out(
+        self, share: float = 0.2, seed: int = 0, order: Sequence[str] | None = None
+    ) -> tuple[KnowledgeBase, pd.DataFrame]:
         """Hide a share of the regulatory pairs.
+
+        With ``order`` (gene ids as they lie on the genome) whole *runs* are hidden, that is all
+        neighbours there with one regulator, until the share is reached: a hidden pair cannot be
+        guessed from the next gene of its operon.
 
         Returns
         -------
@@ -489,7 +495,7 @@ class KnowledgeBase:
             The visible network (same genes, same regulator rows) and the hidden edges as a table
             like `to_edges`.
         """
-        visible, hidden = split_edges(self, share, seed)
+        visible, hidden = split_edges(self, share, seed, order)
         return self._with_edges(visible), hidden
 
     def _with_edges(self, edges: pd.DataFrame) -> KnowledgeBase:

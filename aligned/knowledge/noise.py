@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,13 +35,59 @@ def corrupted_edges(kb: KnowledgeBase, noise: float, seed: int) -> pd.DataFrame:
     return pd.concat([_without(edges, removed), added], ignore_index=True)
 
 
-def split_edges(kb: KnowledgeBase, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def split_edges(
+    kb: KnowledgeBase, share: float, seed: int, order: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Visible and hidden edge tables of ``kb``; see `KnowledgeBase.hold_out`."""
     _check_share("share", share)
     edges = kb.to_edges()
-    chosen = _draw(_regulatory_pairs(edges), share, np.random.default_rng(seed))
+    pairs = _regulatory_pairs(edges)
+    rng = np.random.default_rng(seed)
+    if order is None:
+        chosen = _draw(pairs, share, rng)
+    else:
+        chosen = _draw_runs(pairs, _runs(pairs, _places(kb, order)), share, rng)
     visible = _without(edges, chosen)
     return visible, edges.drop(index=visible.index).reset_index(drop=True)
+
+
+def _places(kb: KnowledgeBase, order: Sequence[str]) -> pd.Series:
+    """Place of each gene in ``order``."""
+    genes = pd.Index([str(gene) for gene in order])
+    if not genes.is_unique:
+        raise ValueError(
+            f"gene {genes[genes.duplicated()][0]!r} stands twice in `order`; a gene has one place "
+            "on the genome: keep one."
+        )
+    lost = genes.difference(kb.index, sort=False)
+    if len(lost):
+        raise ValueError(
+            f"gene {lost[0]!r} of `order` is not among the network's genes; leave it out."
+        )
+    return pd.Series(np.arange(len(genes)), index=genes)
+
+
+def _runs(pairs: pd.DataFrame, place: pd.Series) -> npt.NDArray[np.intp]:
+    """Number of the run of each pair: neighbouring targets of one regulator share one.
+
+    The regulator's own gene does not break a run; a target without a place is a run of its own.
+    """
+    table = pairs.assign(at=pairs["target"].map(place), own=pairs["source"].map(place))
+    # places counted without the regulator's own gene
+    table["at"] -= (table["own"] < table["at"]).astype(float)
+    table = table.sort_values(["source", "at"], kind="stable")
+    goes_on = (table["source"] == table["source"].shift()) & (table["at"].diff() == 1)
+    return (~goes_on).cumsum().reindex(pairs.index).to_numpy(dtype=np.intp) - 1
+
+
+def _draw_runs(
+    pairs: pd.DataFrame, run: npt.NDArray[np.intp], share: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Whole runs, in random order, until they hold ``share`` of the pairs or just more."""
+    size = np.bincount(run)
+    order = rng.permutation(len(size))
+    before = np.cumsum(size[order]) - size[order]
+    return pairs[np.isin(run, order[before < round(share * len(pairs))])]
 
 
 def _check_share(name: str, value: float) -> None:

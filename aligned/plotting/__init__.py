@@ -10,14 +10,26 @@ from aligned.plotting.iterations import (
     plot_stages,
     plot_yardsticks,
 )
+from aligned.plotting.recovery import (
+    plot_average_precision,
+    plot_growth,
+    plot_recovery,
+    plot_thin,
+    plot_topology,
+)
 from aligned.plotting.theme import COLOURS, theme
 
 __all__ = [
     "COLOURS",
+    "plot_average_precision",
     "plot_changes",
     "plot_closures",
+    "plot_growth",
     "plot_map",
+    "plot_recovery",
     "plot_stages",
+    "plot_thin",
+    "plot_topology",
     "plot_yardsticks",
     "theme",
 ]

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from aligned.refinement.evidence import Evidence
 
-__all__ = ["agreement_p_value"]
+__all__ = ["agreement_p_value", "level"]
+
+
+def level(b: int) -> float:
+    """Largest p-value that counts as agreement for b distinct perturbations.
+
+    One in a thousand: where the responses say nothing, a network must not be rewritten every
+    twentieth time. So few perturbations that chance cannot be that rare may reach the rarest it
+    can be, up to 0.05.
+
+    Examples
+    --------
+    >>> [round(level(b), 3) for b in (3, 5, 6, 60)]
+    [0.05, 0.017, 0.003, 0.001]
+    """
+    return min(0.05, max(0.001, 2 / math.factorial(min(b, 20))))
 
 
 def agreement_p_value(

@@ -17,12 +17,15 @@ from aligned.refinement.evidence import (
     replicate_error,
 )
 from aligned.refinement.exact import Problem, deltas, state_of
-from aligned.refinement.nullcheck import agreement_p_value
+from aligned.refinement.nullcheck import agreement_p_value, level
 from aligned.refinement.relaxation import Schedule, lam_bound
 from aligned.refinement.report import Refinement, harm_note, report, unchanged
 from aligned.refinement.search import search, unexplained_share
 
-__all__ = ["CANDIDATES", "PENALTIES", "ROWS", "auto_edit_cost", "refine"]
+__all__ = ["CANDIDATES", "MISTRUST", "PENALTIES", "ROWS", "auto_edit_cost", "refine"]
+
+#: Share of unexplained cells from which an edit that explains a single cell is not believed.
+MISTRUST = 0.03
 
 #: Penalties on the distance to the input network.
 PENALTIES: dict[str, str] = {
@@ -86,7 +89,7 @@ def refine(
     error_rate: float | None = None,
     polish: bool = True,
     null_check: bool = True,
-    n_null: int = 200,
+    n_null: int = 2000,
     device: str = "cpu",
     progress: bool = False,
 ) -> Refinement:
@@ -117,14 +120,15 @@ def refine(
     penalty : {"l1", "frobenius"}
         See `PENALTIES`.
     edit_cost : float or "auto"
-        Price of one edit in cells; see `auto_edit_cost`. Where nothing tells the error rate, what
-        the first search leaves unexplained stands in for it.
+        Price of one edit in cells; see `auto_edit_cost`. Where no replicates tell the error rate
+        and more than `MISTRUST` stays unexplained, that share stands in for it.
     seed : int
         Of the null of "do no harm"; everything else is deterministic.
     t, lam, relax_alpha, max_iter : float, float or "auto", float, int
         Steepness of the relaxation; weight of the penalty (``"auto"``: the pull of ``edit_cost``
         unexplained cells on their missing edge, `lam_bound`); damping per step of a path in the
-        relaxed closure; most iterations (default ``60·k - 20``).
+        relaxed closure; most iterations (default ``60·k - 20``, at least
+        100).
     rounds : int
         Most rounds of relaxing and polishing.
     error_rate : float, optional
@@ -133,7 +137,7 @@ def refine(
         Whether to polish; without it the thresholded weights are returned as they are.
     null_check, n_null : bool, int
         Return the network unchanged unless it agrees with the responses better than with
-        responses dealt anew among the perturbations (p ≤ 0.05 over ``n_null`` dealings).
+        responses dealt anew among the perturbations (``n_null`` dealings, `nullcheck.level`).
     device : str
         Torch device of the relaxation.
     progress : bool
@@ -193,14 +197,15 @@ def refine(
         return as_it_came("returned unchanged: the network explains every response.")
     if null_check:
         share, p = agreement_p_value(gathered, deltas(problem, start.effect), n_null, seed)
-        if p > 0.05:
+        if p > level(len(gathered.x)):
             return as_it_came(harm_note(share, p, len(gathered.x)))
     weight = cost * lam_bound(t) if pull is None else pull
-    schedule = Schedule(int(k), t, weight, relax_alpha, penalty, max_iter or 60 * int(k) - 20)
+    iterations = max_iter or max(100, 60 * int(k) - 20)
+    schedule = Schedule(int(k), t, weight, relax_alpha, penalty, iterations)
     found = search(problem, pairs, cost, schedule, rounds if polish else 0, device, progress)
-    if polish and price is None and known_rate is None:
-        # nothing told the error rate: what the network cannot explain stands in for it
-        rate = unexplained_share(found.net)
+    left = unexplained_share(found.net)
+    if polish and price is None and known_rate is None and left > MISTRUST:
+        rate = left  # nothing told the error rate: what the network cannot explain stands in for it
         found.reprice(auto_edit_cost(rate, density))
     return report(kb, wide, found, responses, before, rate, polish)
 

@@ -123,7 +123,10 @@ def as_anndata(
             for row, js in zip(x, hit, strict=True)
         ],
     )
-    var = pd.DataFrame({"name": name, "go_count": go_counts.to_numpy()}, index=genes)
+    start = 1000 * np.arange(len(genes)) + 1  # a transcription unit's genes are neighbours
+    var = pd.DataFrame(
+        {"name": name, "go_count": go_counts.to_numpy(), "start": start}, index=genes
+    )
     data = ad.AnnData(call, obs=obs, var=var)
     data.layers["logfc"], data.layers["observed"] = logfc, observed
     data.obsm["perturbation"] = sp.csr_matrix(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,15 @@ import pandas as pd
 import pytest
 
 from aligned.datasets import Bundle
+from aligned.datasets.controls import control_adjusted, genomic_order
 from aligned.datasets.ecoli import Originals
 from aligned.datasets.ecoli.expression import Contrast, Thresholds, sample_key, strict_call
 from aligned.datasets.ecoli.names import gene_names
 from aligned.datasets.ecoli.network import ecocyc_network, trn_network
 from aligned.datasets.ecoli.noise import replicate_disagreement, wild_type_calls
+from aligned.experiments.hidden_methods import line_rankings
+from aligned.experiments.precision import Ranked
+from aligned.experiments.ranking import Candidates, Seen, questions
 
 MISSING = -9
 
@@ -130,6 +135,67 @@ def test_masked_where_the_backgrounds_differ(ecoli_bundle: Bundle) -> None:
     lacz = data.var_names.get_loc("b0344")
     assert not data.layers["observed"][differ, lacz].any()
     assert data.layers["observed"][~differ, lacz].all()
+
+
+def test_positions_are_those_of_the_genome_annotation(
+    ecoli_bundle: Bundle, ecoli_paths: dict[str, Path]
+) -> None:
+    begins = {}
+    for line in ecoli_paths["ecoli_k12_mg1655_genome.gff3"].read_text("utf-8").splitlines():
+        cells = line.split("\t")
+        if len(cells) == 9 and cells[2] in ("gene", "pseudogene"):
+            tag = re.search(r"locus_tag=(b\d{4})", cells[8])
+            begins[tag.group(1)] = int(cells[3])
+    start = ecoli_bundle.data.var["start"]
+    known = start.index.isin(list(begins))
+    assert known.mean() > 0.98
+    same = start[known] == [begins[gene] for gene in start.index[known]]
+    assert same.mean() > 0.99
+    order = genomic_order(ecoli_bundle.data)
+    lac = [order.index(gene) for gene in ("b0342", "b0343", "b0344")]  # lacA, lacY, lacZ
+    assert lac == [lac[0], lac[0] + 1, lac[0] + 2]
+
+
+def test_adjusting_for_controls_takes_out_what_neighbours_share(ecoli_bundle: Bundle) -> None:
+    """The median over company of every adjusted row is smaller than that of the raw one."""
+    data = ecoli_bundle.data
+    everything = np.ones(data.n_obs, dtype=bool)
+    adjusted, raw = control_adjusted(data, everything), data.layers["logfc"]
+    assert (np.isnan(adjusted) == np.isnan(raw)).all()
+    listed = [set(text.split(";")) for text in data.obs["controls"]]
+    label = data.obs["perturbation"].to_numpy()
+    similar = [
+        (i, k)
+        for i in range(data.n_obs)
+        for k in range(i)
+        if listed[i] & listed[k] and not set(label[i].split(",")) & set(label[k].split(","))
+    ]
+
+    def correlation(values) -> float:
+        filled = np.nan_to_num(values)
+        return float(np.mean([np.corrcoef(filled[i], filled[k])[0, 1] for i, k in similar]))
+
+    assert correlation(adjusted) < correlation(raw) - 0.2
+
+
+def test_simple_lines_of_the_hidden_edge_test(ecoli_bundle: Bundle) -> None:
+    """27 regulators; average precision of the lines when a fifth is hidden in whole runs."""
+    candidates = Candidates.of(ecoli_bundle)
+    assert len(candidates.rows) == 27
+    found: dict[str, list[float]] = {}
+    for seed in range(5):
+        visible_kb, _ = ecoli_bundle.kb.hold_out(0.2, seed, candidates.order)
+        visible = Seen.of(visible_kb, candidates)
+        asked = questions(candidates, Seen.of(ecoli_bundle.kb, candidates), visible)["edge"]
+        found.setdefault("prevalence", []).append(asked[0].sum() / asked[1].sum())
+        for name, (score, _) in line_rankings(candidates, visible).items():
+            found.setdefault(name, []).append(float(Ranked.of(score, *asked).ap()))
+    mean = {name: np.mean(values) for name, values in found.items()}
+    assert mean["prevalence"] == pytest.approx(0.0044, abs=0.0005)
+    assert mean["log2fc"] == pytest.approx(0.014, abs=0.003)
+    assert mean["adjusted"] == pytest.approx(0.020, abs=0.004)
+    assert mean["out-degree"] == pytest.approx(0.025, abs=0.005)
+    assert mean["adjusted + out-degree"] == pytest.approx(0.041, abs=0.008)
 
 
 def test_yardstick_is_the_editions(ecoli_bundle: Bundle) -> None:

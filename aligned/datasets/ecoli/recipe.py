@@ -80,6 +80,8 @@ class Originals:
         KEGG pathways.
     thresholds : Thresholds
         When a gene counts as changed.
+    start : Series of int
+        Where each gene begins on the genome, in base pairs.
     """
 
     table: pd.DataFrame
@@ -91,6 +93,7 @@ class Originals:
     go: pd.DataFrame
     kegg: dict[str, list[str]]
     thresholds: Thresholds
+    start: pd.Series
 
 
 def read_recipe() -> dict[str, Any]:
@@ -140,6 +143,7 @@ def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
         go=go_counts(at["go"], names, pd.Index(gene_info["locus_tag"])),
         kegg=kegg_sets(at["kegg"], pd.read_csv(asset("data/ecoli/kegg_titles.csv"))),
         thresholds=Thresholds(**recipe["response"]),
+        start=gene_info.set_index("locus_tag")["start"],
     )
 
 
@@ -188,6 +192,7 @@ def _as_anndata(read: Originals, result: Responses) -> AnnData:
             {
                 "name": [read.names.display.get(gene, gene) for gene in measured],
                 "go_count": read.go["n_annotations"].reindex(measured, fill_value=0).to_numpy(),
+                "start": read.start.reindex(measured).to_numpy(dtype=np.int64),
             },
             index=measured,
         ),

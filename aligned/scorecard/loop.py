@@ -1,54 +1,25 @@
-"""Claims of the paper, and what our tables say of each: verdicts are computed, never typed.
+"""The claims about the loop (C5-C8), judged from the iteration tables.
 
-A verdict is one of *reproduced*, *partly*, *not reproduced*, *not testable here*. The rules ask for
-intervals, not for means: a rise counts when the whole 95% interval of the paired change is above
-zero, a fall when it is below. Data consistency counts as *lowered* only by a fall of at least
-`MATTERS`: with dozens of knock-outs, smaller differences are no findings.
+The rules ask for intervals, not for means: a rise counts when the whole 95% interval of the paired
+change is above zero, a fall when it is below. Data consistency counts as *lowered* only by a fall
+of at least `MATTERS`: with dozens of knock-outs, smaller differences are no findings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from aligned._assets import asset
 from aligned.experiments.iterations import IterationTables
-from aligned.experiments.tables import load_tables
+from aligned.scorecard.claims import Claim, Finding
 
-__all__ = ["CLAIMS", "MATTERS", "VERDICTS", "Claim", "published_stages", "scorecard"]
+__all__ = ["CLAIMS", "MATTERS", "change", "published_stages"]
 
 #: Smallest fall of data consistency that counts as a price.
 MATTERS = 0.02
-
-VERDICTS = ("reproduced", "partly", "not reproduced", "not testable here")
-
-COLUMNS = [
-    "claim", "statement", "published", "ours", "low", "high", "edition", "verdict", "reason",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one claim's rule found: our figure with its interval, the verdict and the reason."""
-
-    published: str
-    ours: float
-    low: float
-    high: float
-    verdict: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper and the rule that judges it from the iteration tables."""
-
-    id: str
-    statement: str
-    judge: Callable[[IterationTables, str], Finding]
 
 
 def published_stages(edition: str = "ecoli", model: str = "GNN") -> pd.DataFrame:
@@ -64,51 +35,6 @@ def published_stages(edition: str = "ecoli", model: str = "GNN") -> pd.DataFrame
         columns={"data_f1": "f_d", "knowledge_f1": "f_k", "data_f1_se": "f_d_se"}
     ).rename(columns={"knowledge_f1_se": "f_k_se", "balanced_se": "balanced_se"})
     return renamed.assign(stage=renamed["stage"].replace("data_only", "network"))
-
-
-def scorecard(
-    results: Mapping[str, IterationTables] | str | Path, edition: str | None = None
-) -> pd.DataFrame:
-    """Judge every claim by result tables.
-
-    Parameters
-    ----------
-    results : mapping or path
-        Edition -> tables, or the folder of one edition's tables (named after it).
-    edition : str, optional
-        Name of the edition where ``results`` is a folder; default the folder's name.
-
-    Returns
-    -------
-    DataFrame
-        ``claim, statement, published, ours, low, high, edition, verdict, reason``; one row per
-        claim and edition. ``published`` is the paper's change on E. coli with the GNN, ``ours`` the
-        paired change that the rule looks at.
-    """
-    if isinstance(results, str | Path):
-        folder = Path(results)
-        results = {edition or folder.name: load_tables(IterationTables, folder)[0]}
-    rows = []
-    for name, tables in results.items():
-        for claim in CLAIMS:
-            found = claim.judge(tables, name)
-            rows.append(
-                {
-                    "claim": claim.id,
-                    "statement": claim.statement,
-                    "published": found.published,
-                    "ours": found.ours,
-                    "low": found.low,
-                    "high": found.high,
-                    "edition": name,
-                    "verdict": found.verdict,
-                    "reason": found.reason,
-                }
-            )
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-# ---------------------------------------------------------------------------------------- rules
 
 
 @dataclass(frozen=True)
@@ -292,12 +218,18 @@ def judge_refinement(score: str) -> Callable[[IterationTables, str], Finding]:
 
 #: The claims that the iteration tables can judge, in the paper's order.
 CLAIMS: tuple[Claim, ...] = (
-    Claim("C5", "On E. coli, balanced consistency climbs with every stage", judge_stages),
+    Claim(
+        "C5",
+        "On E. coli, balanced consistency climbs with every stage",
+        IterationTables,
+        judge_stages,
+    ),
     *(
         Claim(
             f"C6 {score}",
             "Each alignment + refinement round raises knowledge consistency without lowering data "
             f"consistency ({score} prediction)",
+            IterationTables,
             judge_rounds(score),
         )
         for score in ("neural", "integrated")
@@ -306,6 +238,7 @@ CLAIMS: tuple[Claim, ...] = (
         Claim(
             f"C7 {score}",
             f"Alignment alone raises knowledge consistency ({score} prediction)",
+            IterationTables,
             judge_alignment(score),
         )
         for score in ("neural", "integrated")
@@ -315,6 +248,7 @@ CLAIMS: tuple[Claim, ...] = (
             f"C8 {score}",
             "Refinement adds a large further rise of knowledge consistency, accuracy stable "
             f"({score} prediction)",
+            IterationTables,
             judge_refinement(score),
         )
         for score in ("neural", "integrated")

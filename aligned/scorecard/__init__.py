@@ -1,0 +1,22 @@
+"""Claims of the paper, and what our tables say of each: verdicts are computed, never typed.
+
+A verdict is one of *reproduced*, *partly*, *not reproduced*, *not testable here*. Every claim is a
+function of one analysis' tables; the rules stand in `loop` (C5-C8), `recovery` (C13-C15) and
+`pathways` (C16).
+"""
+
+from aligned.scorecard.card import ANALYSES, CLAIMS, scorecard
+from aligned.scorecard.claims import VERDICTS, Claim, Finding
+from aligned.scorecard.loop import MATTERS, change, published_stages
+
+__all__ = [
+    "ANALYSES",
+    "CLAIMS",
+    "MATTERS",
+    "VERDICTS",
+    "Claim",
+    "Finding",
+    "change",
+    "published_stages",
+    "scorecard",
+]

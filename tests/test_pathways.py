@@ -1,0 +1,342 @@
+"""The pathway analysis: random edits are fair, controls behave, and the test can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from scipy.stats import norm
+
+import aligned as al
+from aligned.datasets import Bundle
+from aligned.enrichment import GeneSets, Halves, recovery
+from aligned.experiments import load_tables, pathways_report, save_tables
+from aligned.experiments.edit_meaning import RELATIONS, meaning_table, relations
+from aligned.experiments.pathway_changes import (
+    STATISTICS,
+    Ruler,
+    compare,
+    held,
+    matched_edits,
+    random_edits,
+    scattered,
+)
+from aligned.experiments.pathway_tables import proportion
+from aligned.experiments.pathways import (
+    BOUNDS,
+    NETWORKS,
+    PathwaySettings,
+    PathwayTables,
+    run_pathways,
+)
+from aligned.plotting import pathways as draw
+
+mpl.use("Agg")
+
+TINY = al.Config(n_networks=1, network_steps=2, align_steps=2, hidden=8)
+
+
+@pytest.fixture(scope="module")
+def sim() -> al.simulate:
+    return al.simulate(n_genes=300, n_regulators=45, seed=1)
+
+
+@pytest.fixture(scope="module")
+def ruler(sim) -> Ruler:
+    sets = GeneSets.of(sim.gene_sets, sim.kb.genes, min_size=8)
+    return Ruler(sets, Halves.draw(sets, 10), 40, 0.5, 0.85, BOUNDS, 0)
+
+
+@pytest.fixture(scope="module")
+def tables(sim) -> PathwayTables:
+    bundle = Bundle(
+        sim.data, sim.kb, sim.truth, sim.go_counts, sim.gene_sets, sim.card,
+        {"k": 2, "rule": "boolean"},
+    )  # fmt: skip
+    settings = PathwaySettings(
+        config=TINY, min_size=8, n_splits=10, permutations=40, null_permutations=20, n_null=39,
+        n_topology=2, n_jobs=1,
+    )  # fmt: skip
+    return run_pathways(bundle, settings, progress=False)
+
+
+# --------------------------------------------------------------------------------- random edits
+
+
+def degrees(kb: al.KnowledgeBase) -> pd.DataFrame:
+    return kb.to_edges().groupby(["source", "sign"]).size()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_random_edits_keep_every_regulators_activations_and_inhibitions(sim, seed) -> None:
+    edits = sim.kb.changes_to(sim.truth)
+    random = matched_edits(sim.kb, edits, seed)
+    assert degrees(random).to_dict() == degrees(sim.truth).to_dict()
+    made = sim.kb.changes_to(random)
+    kind = ["source", "before", "after"]
+    assert made.groupby(kind).size().to_dict() == edits.groupby(kind).size().to_dict()
+    assert set(map(tuple, made[["source", "target"]].to_numpy())) != set(
+        map(tuple, edits[["source", "target"]].to_numpy())
+    )
+    assert matched_edits(sim.kb, edits, seed) == random
+    assert (random.genes, random.regulators) == (sim.kb.genes, sim.kb.regulators)
+
+
+def test_random_edits_refuse_edits_of_another_network(sim) -> None:
+    edit = pd.DataFrame({"source": ["g001"], "target": "g002", "before": "0", "after": "+"})
+    with pytest.raises(ValueError, match="1 edits change pairs of 'g001' from '0'"):
+        matched_edits(sim.kb, edit, 0)
+
+
+def test_destroyed_modules_are_held_by_nobody_and_signs_stay(sim, ruler) -> None:
+    destroyed = scattered(sim.kb, ruler.sets, seed=0)
+    before, after = held(sim.kb, ruler.sets), held(destroyed, ruler.sets)
+    assert len(before) > 3
+    assert not before & after
+    regulator, name = sorted(before)[0]
+    inside = set(np.array(sim.kb.genes)[ruler.sets.members[ruler.sets.names.index(name)]])
+    edges = destroyed.to_edges()
+    assert not set(edges[edges["source"] == regulator]["target"]) - {regulator} & inside
+    assert (degrees(destroyed) <= degrees(sim.kb)).all()
+
+
+# ------------------------------------------------------------------------------- the comparison
+
+
+def test_a_network_does_not_differ_from_itself(sim, ruler) -> None:
+    null = random_edits(sim.kb, sim.kb.changes_to(sim.kb), ruler, 39)
+    found = compare(sim.kb, sim.kb, ruler, null)
+    assert (found.changes["verdict"] == "unchanged").all()
+    assert (found.changes[["change", "low", "high"]] == 0).all(axis=None)
+    assert not found.overall["flagged"].any()
+
+
+def test_destroyed_modules_are_flagged_and_random_edits_are_not(sim, ruler) -> None:
+    destroyed = scattered(sim.kb, ruler.sets, seed=0)
+    edits = sim.kb.changes_to(destroyed)
+    null = random_edits(sim.kb, edits, ruler, 39)
+    found = compare(sim.kb, destroyed, ruler, null)
+    recovered = found.changes[found.changes["statistic"] == "recovery"]
+    assert (recovered["verdict"] == "lost").mean() >= 0.5
+    assert found.overall["flagged"].any()
+    random = compare(sim.kb, matched_edits(sim.kb, edits, 10**6), ruler, null)
+    assert not random.overall["flagged"].any()
+
+
+def test_changes_intervals_and_tests_are_recomputed(sim, ruler) -> None:
+    noisy = sim.kb.corrupt(0.3, seed=5)
+    null = random_edits(sim.kb, sim.kb.changes_to(noisy), ruler, 39)
+    found = compare(sim.kb, noisy, ruler, null).changes
+    ours = found[found["statistic"] == "recovery"].reset_index(drop=True)
+    gap = recovery(noisy, ruler.halves) - recovery(sim.kb, ruler.halves)
+    assert ours["change"].to_numpy() == pytest.approx(gap.mean(axis=1))
+    error = gap.std(axis=1, ddof=1)
+    assert (ours["high"] - ours["low"]).to_numpy() == pytest.approx(2 * 1.96 * error)
+    random = null["recovery"]
+    least = 0.1 * np.median(random.std(axis=0, ddof=1))
+
+    def size(value: np.ndarray, others: np.ndarray) -> np.ndarray:
+        spread = np.maximum(others.std(axis=0, ddof=1), least)
+        return np.abs(value - others.mean(axis=0)) / spread
+
+    pool = np.array([size(random[i], np.delete(random, i, axis=0)) for i in range(len(random))])
+    z = size(gap.mean(axis=1), random)
+    expected = [(1 + (pool >= value - 1e-9).sum()) / (1 + pool.size) for value in z]
+    assert ours["p_random"].to_numpy() == pytest.approx(expected)
+    single = 2 * norm.sf(np.abs(gap.mean(axis=1)) / error)
+    assert (ours["q"].to_numpy() >= single - 1e-12).all()
+
+
+def test_p_values_are_uniform_where_nothing_but_chance_edits(sim, ruler) -> None:
+    edits = sim.kb.changes_to(sim.kb.corrupt(0.3, seed=5))
+    null = random_edits(sim.kb, edits, ruler, 39)
+    drawn = [compare(sim.kb, matched_edits(sim.kb, edits, 5000 + i), ruler, null) for i in range(8)]
+    p = np.concatenate([found.changes["p_random"] for found in drawn])
+    assert 0.35 < p.mean() < 0.65
+    assert (p <= 0.05).mean() < 0.15
+
+
+def test_proportions_have_the_wilson_interval() -> None:
+    share, low, high = proportion(8, 10)
+    z, n = 1.959964, 10
+    middle = (share + z**2 / 2 / n) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / 4 / n**2) / (1 + z**2 / n)
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=1e-6)
+
+
+# ----------------------------------------------------------------------------------- edits mean
+
+
+def test_the_meaning_of_added_edges_is_counted_by_hand(sim, ruler) -> None:
+    kb = sim.kb
+    added = kb.changes_to(sim.truth).query("before == '0'")
+    related = relations(kb, ruler.sets, sim.truth)
+    assert list(related) == list(RELATIONS)
+    found = meaning_table(kb, added, related, np.ones(len(kb.genes), bool)).set_index("relation")
+    assert found.at["in the other network", "share"] == 1
+    targets = kb.to_edges().query("source != target").drop_duplicates(["source", "target"])
+    degree = targets["target"].value_counts()
+    octave = {g: int(np.floor(2 * np.log2(1 + degree.get(g, 0)))) for g in kb.genes}
+    own = targets.groupby("source")["target"].agg(set)
+    sets = [set(np.array(kb.genes)[m]) for m in ruler.sets.members]
+    hits, chance = [], []
+    for source, target in added[["source", "target"]].itertuples(index=False):
+        mine = set().union(*(s for s in sets if source in s))
+        hits.append(target in mine)
+        free = [
+            g for g in kb.genes
+            if g != source and g not in own.get(source, ()) and octave[g] == octave[target]
+        ]  # fmt: skip
+        chance.append(np.mean([g in mine for g in free]))
+    assert found.at["same pathway", "share"] == pytest.approx(np.mean(hits))
+    assert found.at["same pathway", "expected"] == pytest.approx(np.mean(chance))
+    row = found.loc["same pathway"]
+    assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_neighbours_are_next_in_gene_order() -> None:
+    net = pd.DataFrame({"source": ["r"], "target": ["b"], "sign": [1]})
+    kb = al.KnowledgeBase.from_edges(net, genes=["a", "b", "c", "d", "r"])
+    sets = GeneSets.of({"all": ["a", "b"]}, kb.genes, min_size=2)
+    assert relations(kb, sets, None)["beside a known target"].tolist() == [
+        [True, False, True, False, False]
+    ]
+    listed = relations(kb, sets, None, order=["d", "b", "a"])
+    assert listed["beside a known target"].tolist() == [[True, False, False, True, False]]
+
+
+def test_edits_between_unknown_genes_are_refused(sim, ruler) -> None:
+    added = pd.DataFrame({"source": ["tf01"], "target": ["nowhere"]})
+    related = relations(sim.kb, ruler.sets, None)
+    with pytest.raises(ValueError, match="the added edge tf01 → nowhere"):
+        meaning_table(sim.kb, added, related, np.ones(len(sim.kb.genes), bool))
+
+
+# ------------------------------------------------------------------------------- whole analysis
+
+
+def test_every_table_is_there_and_whole(tables) -> None:
+    n_sets = tables.changes["pathway"].nunique()
+    assert len(tables.changes) == len(NETWORKS) * len(STATISTICS) * n_sets
+    assert tables.networks["network"].tolist() == list(NETWORKS)
+    by = tables.shares.groupby(["network", "statistic"])
+    assert by["share"].sum().to_numpy() == pytest.approx(1)
+    assert (by["pathways"].sum() == n_sets).all()
+    assert (tables.shares["low"] <= tables.shares["share"]).all()
+    assert (tables.changes["low"] <= tables.changes["high"]).all()
+    assert set(tables.meaning["relation"]) <= set(RELATIONS)
+
+
+def test_the_power_table_flags_destroyed_modules_only_where_it_should(tables) -> None:
+    assert tables.power.columns.tolist() == ["network", "share_changed", "flagged"]
+    power = tables.power.set_index("network")
+    assert power.loc["original, itself"].tolist() == [0.0, False]
+    assert power.at["modules destroyed", "flagged"]
+    assert (
+        power.at["modules destroyed", "share_changed"] > power.at["random edits", "share_changed"]
+    )
+
+
+def test_the_edits_lead_from_the_original_to_the_refined_network(sim, tables) -> None:
+    row = tables.networks.set_index("network").loc["refined"]
+    assert len(tables.edits) == row[["added", "dropped", "flipped"]].sum()
+    states = tables.edits[["before", "after"]].to_numpy()
+    assert (states[:, 0] != states[:, 1]).all()
+
+
+def test_tables_come_back_from_their_folder(tables, tmp_path: Path) -> None:
+    save_tables(tables, tmp_path / "t", {"seconds": 1})
+    back, _ = load_tables(PathwayTables, tmp_path / "t")
+    for field in dataclasses.fields(PathwayTables):
+        ours = getattr(tables, field.name).round(6).reset_index(drop=True)
+        assert_frame_equal(getattr(back, field.name), ours, check_dtype=False)
+    assert pathways_report.answer(back) == pathways_report.answer(tables)
+    assert pathways_report.judge_pathways(back, "x") == pytest.approx(
+        pathways_report.judge_pathways(tables, "x"), abs=1e-5
+    )
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ValueError, match="n_null is 5; give at least 39"):
+        PathwaySettings(n_null=5)
+    with pytest.raises(ValueError, match="give one number above 0 for each of"):
+        PathwaySettings(bounds={"recovery": 0.05})
+
+
+# -------------------------------------------------------------------------------------- verdicts
+
+
+def judged(
+    tables: PathwayTables, recovery: str, influence: str, flagged: bool = False, edition: str = "x"
+) -> str:
+    """The verdict on tables in which every pathway of the refined network has these verdicts."""
+    shares = tables.shares.copy()
+    mine = shares["network"] == "refined"
+    n = shares.loc[mine, "pathways"].sum() // 2 * 10
+    for statistic, verdict in (("recovery", recovery), ("influence", influence)):
+        for at in shares.index[mine & (shares["statistic"] == statistic)]:
+            count = n if shares.at[at, "verdict"] == verdict else 0
+            shares.loc[at, ["pathways", "share", "low", "high"]] = [count, *proportion(count, n)]
+    overall = tables.overall.copy()
+    overall.loc[overall["network"] == "refined", "flagged"] = flagged
+    changed = dataclasses.replace(tables, shares=shares, overall=overall)
+    return str(pathways_report.judge_pathways(changed, edition)["verdict"])
+
+
+def test_the_verdict_follows_the_tables(tables) -> None:
+    assert judged(tables, "unchanged", "unchanged") == "reproduced"
+    assert judged(tables, "unchanged", "unchanged", flagged=True) == "partly"
+    assert judged(tables, "unchanged", "undecided") == "partly"
+    assert judged(tables, "lost", "unchanged") == "partly"
+    assert judged(tables, "lost", "undecided") == "not reproduced"
+    assert judged(tables, "undecided", "undecided") == "not testable here"
+    assert judged(tables, "unchanged", "unchanged", edition="demo") == "not testable here"
+
+
+def test_without_power_or_edits_nothing_is_judged(tables) -> None:
+    blind = dataclasses.replace(tables, power=tables.power.assign(flagged=False))
+    found = pathways_report.judge_pathways(blind, "x")
+    assert found["verdict"] == "not testable here"
+    assert "controls" in found["reason"]
+    still = tables.networks.assign(added=0, dropped=0, flipped=0)
+    found = pathways_report.judge_pathways(dataclasses.replace(tables, networks=still), "x")
+    assert (found["verdict"], found["reason"]) == ("not testable here", "refinement made no edit")
+
+
+# ---------------------------------------------------------------------------------------- figures
+
+
+def test_every_figure_draws_what_the_tables_hold(tables) -> None:
+    shares = tables.shares[tables.shares["statistic"] == "recovery"]
+    bars = draw.plot_verdicts(shares, ["refined", "noisy"], plt.subplots()[1])
+    assert sum(patch.get_width() for patch in bars.patches) == pytest.approx(2)
+    rows = pathways_report.change_rows(tables, "recovery", ends=2)
+    ranked = draw.plot_pathways(rows, 0.05, plt.subplots()[1])
+    assert [t.get_text() for t in ranked.get_yticklabels()] == rows["label"].tolist()
+    assert rows["change"].is_monotonic_decreasing
+    scatter = draw.plot_nes(pathways_report.nes_rows(tables), plt.subplots()[1])
+    assert scatter.get_xlim() == scatter.get_ylim()
+    mean = tables.recovery[tables.recovery["measure"] == "AUROC"]
+    assert len(draw.plot_recovery(mean, list(NETWORKS), plt.subplots()[1]).containers) == 2
+    moved = tables.moved[tables.moved["statistic"] == "recovery"]
+    assert len(draw.plot_bounds(moved, 0.05, plt.subplots()[1]).lines) == 3
+    draw.plot_meaning(tables.meaning, ["refined", "random edits"], plt.subplots()[1])
+    plt.close("all")
+
+
+def test_the_module_drawing_shows_every_gene_once_and_every_edit(tables) -> None:
+    nodes, edges = pathways_report.module_drawing(tables, most=50)
+    assert nodes["gene"].is_unique
+    assert set(edges["source"]) | set(edges["target"]) == set(nodes["gene"])
+    changed = tables.module["before"] != tables.module["after"]
+    assert (edges["kind"] != "kept").sum() == changed.sum()
+    for when in ("before", "after"):
+        ax = draw.plot_module(nodes, edges, when, plt.subplots()[1])
+        assert len(ax.patches) == (edges[when] != "0").sum()
+    plt.close("all")
