@@ -105,9 +105,9 @@ display(
 # the corrupted network and the responses.
 
 # %% tags=["hide-input"]
-pd.DataFrame(
-    [{"method": m.label, "what it is": m.what} for m in METHODS.values()]
-).style.hide(axis="index")
+pd.DataFrame([{"method": m.label, "what it is": m.what} for m in METHODS.values()]).style.hide(
+    axis="index"
+)
 
 # %% [markdown]
 # *Identifiable* is no method but a yardstick: many edits leave every response as it is, so nobody

@@ -313,9 +313,7 @@ def test_every_edit_is_worth_its_cost_and_reported_truthfully():
     y[flipped] = rng.integers(-1, 2, size=int(flipped.sum()))
     for cost in (0.5, 1.7):
         found = refine(noisy, x, y, k=3, edit_cost=cost, null_check=False)
-        assert found.objective_after == pytest.approx(
-            objective(found.kb, noisy, x, y, cost, k=3)
-        )
+        assert found.objective_after == pytest.approx(objective(found.kb, noisy, x, y, cost, k=3))
         assert found.objective_before == objective(noisy, noisy, x, y, cost, k=3)
         assert found.objective_after < found.objective_before
         original, state = pairs(noisy), pairs(found.kb)

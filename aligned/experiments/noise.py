@@ -83,7 +83,8 @@ class NoiseSettings:
     orders : int
         Random orders of the identifiability reference; scores are their mean.
     n_rewired : int
-        Rewirings of the true network that the topology is held against; 0 leaves topology out.
+        Rewirings of the true network that the topology is held against (at the longest k); 0
+        leaves topology out.
     thin_k, thin_noise : int, float
         Closure and corruption when evidence is thin.
     perturbed : tuple of float
@@ -290,7 +291,8 @@ def _jobs(settings: NoiseSettings) -> Iterator[dict[str, Any]]:
             yield {"kind": "null", **here, "n_rewired": settings.n_rewired}
         for k in settings.ks:
             for noise in settings.levels:
-                about = {"k": k, "noise": noise, "topology": settings.n_rewired > 0}
+                shape = settings.n_rewired > 0 and k == max(settings.ks)
+                about = {"k": k, "noise": noise, "topology": shape}
                 yield {"kind": "recovery", **here, **shared, **about}
             for responses in HARMLESS:
                 at = {"k": k, "noise": settings.thin_noise}
