@@ -63,6 +63,7 @@ from aligned.experiments.pathways import NETWORKS, PathwaySettings, PathwayTable
 from aligned.plotting import pathways as draw
 from aligned.plotting import theme
 from aligned.records import run_record
+from aligned.scorecard import scorecard
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -327,9 +328,9 @@ print(results.power.to_string(index=False, float_format="{:.2f}".format))
 # and **not testable here** if the controls fail or the gene sets are no pathways.
 
 # %% tags=["full-width"]
-verdict = pathways_report.judge_pathways(results, edition)
-pd.DataFrame([verdict]).style.format(precision=3).hide(axis="index").set_properties(
-    subset=["reason"], **{"white-space": "normal", "min-width": "16rem"}
+verdicts = scorecard({edition: results}).drop(columns="edition")
+verdicts.style.format(precision=3).hide(axis="index").set_properties(
+    subset=["statement", "reason"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
 # %% [markdown]

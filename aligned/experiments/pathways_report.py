@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,15 @@ __all__ = [
     "answer",
     "change_rows",
     "edit_sentence",
-    "judge_pathways",
     "module_drawing",
     "nes_rows",
     "network_table",
     "recovery_rows",
     "regulon_rows",
     "topology_rows",
+    "same_bound",
+    "shares_of",
+    "with_interval",
 ]
 
 
@@ -58,8 +59,8 @@ def network_table(tables: PathwayTables) -> pd.DataFrame:
             "added / dropped / flipped": f"{added:,} / {dropped:,} / {flipped:,}",
         }
         for statistic in STATISTICS:
-            shares = _shares(tables, name, statistic)
-            row[f"unchanged, {statistic}"] = _with_interval(shares.loc["unchanged"])
+            shares = shares_of(tables, name, statistic)
+            row[f"unchanged, {statistic}"] = with_interval(shares.loc["unchanged"])
             row[f"lost or gained, {statistic}"] = (
                 f"{shares.loc['lost', 'pathways']} / {shares.loc['gained', 'pathways']}"
             )
@@ -213,17 +214,17 @@ def _by_neighbours(
 # ------------------------------------------------------------------------------------- sentences
 
 
-def _shares(tables: PathwayTables, network: str, statistic: str) -> pd.DataFrame:
+def shares_of(tables: PathwayTables, network: str, statistic: str) -> pd.DataFrame:
     rows = tables.shares
     rows = rows[(rows["network"] == network) & (rows["statistic"] == statistic)]
     return rows.set_index("verdict")
 
 
-def _with_interval(row: pd.Series) -> str:
+def with_interval(row: pd.Series) -> str:
     return f"{row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
 
 
-def _same_bound(tables: PathwayTables, statistic: str) -> pd.Series:
+def same_bound(tables: PathwayTables, statistic: str) -> pd.Series:
     """Share of pathways within the bound: of the refined network, and of as many random edits."""
     rows = tables.moved
     rows = rows[(rows["network"] == "refined") & (rows["statistic"] == statistic)]
@@ -242,10 +243,10 @@ def answer(tables: PathwayTables) -> str:
         ("recovery", "in how well one half finds the other"),
         ("influence", "in the NES of regulatory influence"),
     ):
-        shares = _shares(tables, "refined", statistic)
-        same = _same_bound(tables, statistic)
+        shares = shares_of(tables, "refined", statistic)
+        same = same_bound(tables, statistic)
         texts.append(
-            f"**{_with_interval(shares.loc['unchanged'])}** of the "
+            f"**{with_interval(shares.loc['unchanged'])}** of the "
             f"{int(shares['pathways'].sum())} pathways unchanged {what} (within "
             f"±{bound_of(tables, statistic):g}; {shares.loc['lost', 'pathways']} lost, "
             f"{shares.loc['gained', 'pathways']} gained, "
@@ -297,79 +298,3 @@ def edit_sentence(tables: PathwayTables, network: str = "refined") -> str:
         for row in rows.itertuples()
     ]
     return "; ".join(parts) + "."
-
-
-# ----------------------------------------------------------------------------------------- C16
-
-
-def judge_pathways(tables: PathwayTables, edition: str) -> dict[str, Any]:
-    """C16: enrichment of most pathways does not change significantly after refinement.
-
-    Per statistic the claim *holds* where the whole 95% interval of the share of unchanged pathways
-    lies above one half, and *fails* where it lies below, at least half of the pathways are decided,
-    and more of these are lost or gained than unchanged; otherwise it is open.
-
-    * *not testable here*: there is no edit; or the controls do not work (the original differs from
-      itself, or a network with destroyed modules is not flagged); or it is open in both statistics;
-      or the gene sets are planted (edition ``demo``).
-    * *reproduced*: it holds in both, and pathways move no more than under random edits.
-    * *not reproduced*: it fails in one and holds in none.
-    * *partly*: anything between.
-
-    Returns
-    -------
-    dict
-        ``published, ours, low, high, verdict, reason``; ``ours`` is the share of pathways unchanged
-        in recovery.
-    """
-    shares = {s: _shares(tables, "refined", s) for s in STATISTICS}
-    first = shares["recovery"].loc["unchanged"]
-    holds = [s for s, t in shares.items() if t.loc["unchanged", "low"] > 0.5]
-    fails = [s for s, t in shares.items() if _fails(t)]
-    flags = tables.overall.set_index(["network", "statistic"])["flagged"]
-    flagged = [s for s in STATISTICS if flags.loc[("refined", s)]]
-    power = tables.power.set_index("network")
-    works = bool(power.at["modules destroyed", "flagged"]) and not bool(
-        power.at["original, itself", "flagged"]
-    )
-    edits = tables.networks.set_index("network").loc["refined", ["added", "dropped", "flipped"]]
-    texts = [
-        f"unchanged in {s}: {_with_interval(t.loc['unchanged'])} of {int(t['pathways'].sum())}, "
-        f"{t.loc['lost', 'pathways']} lost, {t.loc['gained', 'pathways']} gained, random edits "
-        f"leave {_same_bound(tables, s)['random']:.0%} within the bound, these "
-        f"{_same_bound(tables, s)['share']:.0%}"
-        for s, t in shares.items()
-    ]
-    reason = "; ".join(texts) + (
-        f"; pathways move more than under random edits in {' and '.join(flagged)}"
-        if flagged
-        else "; pathways move no more than under random edits"
-    )
-    verdict = "partly"
-    if edits.sum() == 0:
-        verdict, reason = "not testable here", "refinement made no edit"
-    elif not works:
-        verdict, reason = "not testable here", f"the controls do not tell networks apart; {reason}"
-    elif edition == "demo":
-        verdict = "not testable here"
-        reason = f"the gene sets of this edition are planted modules, no pathways; {reason}"
-    elif not holds and not fails:
-        verdict, reason = "not testable here", f"the intervals are too wide; {reason}"
-    elif len(holds) == len(STATISTICS) and not flagged:
-        verdict = "reproduced"
-    elif fails and not holds:
-        verdict = "not reproduced"
-    return {
-        "published": "most KEGG pathways unchanged",
-        "ours": float(first["share"]),
-        "low": float(first["low"]),
-        "high": float(first["high"]),
-        "verdict": verdict,
-        "reason": reason,
-    }
-
-
-def _fails(shares: pd.DataFrame) -> bool:
-    moved = shares.loc[["lost", "gained"], "share"].sum()
-    stayed, high = shares.loc["unchanged", ["share", "high"]]
-    return bool(high < 0.5 and moved + stayed >= 0.5 and moved > stayed)

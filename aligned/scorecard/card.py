@@ -10,8 +10,9 @@ import pandas as pd
 
 from aligned.experiments.iterations import IterationTables
 from aligned.experiments.noise import NoiseTables
+from aligned.experiments.pathways import PathwayTables
 from aligned.experiments.tables import load_tables
-from aligned.scorecard import loop, recovery
+from aligned.scorecard import loop, pathways, recovery
 from aligned.scorecard.claims import Claim
 
 __all__ = ["ANALYSES", "CLAIMS", "scorecard"]
@@ -20,10 +21,11 @@ __all__ = ["ANALYSES", "CLAIMS", "scorecard"]
 ANALYSES: dict[str, type] = {
     "03_ecoli_iterations": IterationTables,
     "04_refinement_noise": NoiseTables,
+    "05_kegg_enrichment": PathwayTables,
 }
 
 #: All claims that can be judged so far, in the paper's order.
-CLAIMS: tuple[Claim, ...] = (*loop.CLAIMS, *recovery.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (*loop.CLAIMS, *recovery.CLAIMS, *pathways.CLAIMS)
 
 COLUMNS = [
     "claim", "statement", "published", "ours", "low", "high", "edition", "verdict", "reason",
