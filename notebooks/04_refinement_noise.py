@@ -35,6 +35,7 @@ levels = []  # shares of corrupted edges; empty: those of the demo, or all where
 ks = []  # longest paths; empty: as above
 seeds = []  # empty: as above
 methods = []  # see `aligned.experiments.noise_jobs.METHODS`; empty: all
+thin_k = 2  # longest path where evidence is thin; 0 leaves those curves out
 n_hidings = 5  # hidings of edges; 0 leaves the test out
 n_loops = 1  # how many of them with an A-R-A-R fit
 jobs = 2  # processes; one thread each
@@ -69,6 +70,7 @@ pd.set_option("display.max_colwidth", None)
 # %%
 given = {"levels": levels, "ks": ks, "seeds": seeds, "methods": methods}
 given = {name: tuple(values) for name, values in given.items() if values}
+given |= {"thin_k": thin_k} if thin_k else {"perturbed": (), "errors": ()}
 make = ex.NoiseSettings.full if full else ex.NoiseSettings
 settings = make(network=network, n_jobs=jobs, **given)
 hiding = ex.HiddenSettings(seeds=tuple(range(n_hidings or 1)), fit_seeds=n_loops, n_jobs=jobs)
@@ -193,19 +195,17 @@ if len(noise.topology):
 # from knowing the truth.
 
 # %% tags=["hide-input", "full-width"]
-with plotting.theme():
-    fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), sharey=True)
-    for ax, (curve, label) in zip(
-        axes,
-        (("perturbed", "share of regulators perturbed"), ("errors", "share of wrong responses")),
-        strict=True,
-    ):
-        plotting.plot_thin(noise_report.thin_rows(noise, curve), ax)
-        ax.set_xlabel(label)
-    axes[0].set_ylabel("macro-F1 of the edges")
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=4)
-plt.show()
+curves = {"perturbed": "share of regulators perturbed", "errors": "share of wrong responses"}
+if len(noise.thin):
+    with plotting.theme():
+        fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), sharey=True)
+        for ax, (curve, label) in zip(axes, curves.items(), strict=True):
+            plotting.plot_thin(noise_report.thin_rows(noise, curve), ax)
+            ax.set_xlabel(label)
+        axes[0].set_ylabel("macro-F1 of the edges")
+        handles, labels = axes[0].get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    plt.show()
 
 # %% [markdown]
 # **Figure 3.** *How much evidence refinement needs.* Dashed: the damaged network, the line to beat.
@@ -213,7 +213,7 @@ plt.show()
 # %%
 lines = [
     f"- {noise_report.thin_sentence(noise, curve, method)}"
-    for curve in ("perturbed", "errors")
+    for curve in curves
     for method in noise.thin_summary["method"].unique()
     if method not in ("noisy", "identifiable")
 ]
@@ -281,7 +281,7 @@ if hidden is not None:
 
 # %%
 if hidden is not None:
-    display(HTML(MarkdownIt().render(ex.hidden_answer(hidden))))
+    display(HTML(MarkdownIt().render(hidden_report.hidden_answer(hidden))))
 
 # %% [markdown]
 # ## How fast?

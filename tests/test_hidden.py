@@ -22,7 +22,6 @@ from aligned.experiments.hidden import (
     SAME,
     HiddenSettings,
     HiddenTables,
-    hidden_answer,
     run_hidden,
 )
 from aligned.experiments.hidden_methods import (
@@ -32,6 +31,7 @@ from aligned.experiments.hidden_methods import (
     line_rankings,
     relaxed_ranking,
 )
+from aligned.experiments.hidden_report import hidden_answer
 from aligned.experiments.precision import Draws, Ranked
 from aligned.experiments.ranking import (
     TERMS,

@@ -20,7 +20,7 @@ from aligned.abduction.training import Ensemble
 from aligned.alignment import fuse
 from aligned.config import Config
 from aligned.datasets.bundle import check_yardstick
-from aligned.datasets.rows import Rows
+from aligned.datasets.rows import Rows, distinct_rows
 from aligned.decisions import decide
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import mean_probabilities, pick_device
@@ -233,12 +233,16 @@ class Aligned:
         config, problem = self.config, self.problem
         on_evidence = config.refine_rows == "evidence"
         x = problem.train.x if on_evidence else problem.unlabelled
+        seen = problem.train.observed if on_evidence else np.ones((x.shape[0], 1), dtype=bool)
+        # a prediction depends on its input alone: several conditions with one input say it once
+        first, group = distinct_rows(x)
+        x = x[first]
         response = np.zeros(x.shape, dtype=np.int8)
         observed = np.zeros(x.shape, dtype=bool)
-        fused = self.predict(x).fused
         columns = self.ensemble.columns
-        response[:, columns] = fused
-        observed[:, columns] = problem.train.observed if on_evidence else True
+        response[:, columns] = self.predict(x).fused
+        for row, into in zip(seen, group, strict=True):
+            observed[into, columns] |= row
         result = refine(
             self.kb,
             x,

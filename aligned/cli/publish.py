@@ -14,7 +14,15 @@ import yaml
 from aligned import book as publishing
 from aligned._assets import asset
 from aligned.cli.output import write_file
-from aligned.experiments import IterationTables, load_tables
+from aligned.experiments import (
+    HiddenTables,
+    IterationTables,
+    NoiseTables,
+    PathwayTables,
+    hidden_report,
+    load_tables,
+    noise_report,
+)
 from aligned.experiments.report import summary_markdown
 from aligned.scorecard import scorecard
 
@@ -84,10 +92,21 @@ def notebooks() -> None:
 
 
 def readme_with_results(text: str) -> str:
-    """The README with the block between its ``results`` marks computed from ``results/ecoli``."""
-    tables, _ = load_tables(IterationTables, asset("results/ecoli/03_ecoli_iterations"))
-    split = str(tables.scores["split"].iloc[0])
-    block = summary_markdown(tables, scorecard({"ecoli": tables}), split)
+    """The README with the block between its ``results`` marks computed from ``results/``."""
+    loop, _ = load_tables(IterationTables, asset("results/ecoli/03_ecoli_iterations"))
+    noise, _ = load_tables(NoiseTables, asset("results/random/04_refinement_noise"))
+    hidden, _ = load_tables(HiddenTables, asset("results/ecoli/04_refinement_noise/hidden"))
+    paths, _ = load_tables(PathwayTables, asset("results/ecoli/05_kegg_enrichment"))
+    card = scorecard({"ecoli": [loop, paths], "random networks": noise})
+    card = card.sort_values("claim", key=lambda claims: claims.str.extract(r"(\d+)")[0].astype(int))
+    split = str(loop.scores["split"].iloc[0])
+    block = "\n\n".join(
+        [
+            summary_markdown(loop, card, split),
+            f"**Refinement under noise** (random networks). {noise_report.answer(noise)}",
+            f"**Edges hidden from the method** (*E. coli*). {hidden_report.headline(hidden)}",
+        ]
+    )
     marks = re.compile(r"(<!-- results:begin[^>]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
     return marks.sub(lambda found: f"{found[1]}\n{block}\n\n{found[2]}", text)
 

@@ -1,6 +1,6 @@
 """Floor 4: what the notebooks call — one function per analysis, from settings to tidy tables."""
 
-from aligned.experiments.hidden import HiddenSettings, HiddenTables, hidden_answer, run_hidden
+from aligned.experiments.hidden import HiddenSettings, HiddenTables, run_hidden
 from aligned.experiments.iterations import (
     CONTROL,
     STAGES,
@@ -23,7 +23,6 @@ __all__ = [
     "NoiseTables",
     "PathwaySettings",
     "PathwayTables",
-    "hidden_answer",
     "load_tables",
     "run_hidden",
     "run_iterations",

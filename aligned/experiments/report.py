@@ -225,7 +225,7 @@ def summary_markdown(tables: IterationTables, verdicts: pd.DataFrame, split: str
     for label, row in shown:
         cells = " | ".join(cell(row, metric) for metric in ("f_d", "f_k", "balanced"))
         lines.append(f"| {label} | {cells} |")
-    lines += ["", "| what the paper says of its loop | verdict here |", "| --- | --- |"]
+    lines += ["", "| what the paper says | verdict here |", "| --- | --- |"]
     for claim, statement, verdict in verdicts[["claim", "statement", "verdict"]].itertuples(
         index=False, name=None
     ):
