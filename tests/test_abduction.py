@@ -1264,7 +1264,9 @@ def test_conditions_with_one_input_are_one_piece_of_evidence(
         return refine(kb, x, y, **options)
 
     monkeypatch.setattr(model, "refine", spy)
-    m = fit(data, sim.kb, TINY.replace(n_networks=1, align_steps=1), schedule="A-R")
+    twice = data[np.r_[: data.n_obs, : data.n_obs]].copy()
+    twice.obs_names_make_unique()
+    m = fit(twice, sim.kb, TINY.replace(n_networks=1, align_steps=1), schedule="A-R")
     train = m.problem.train
     assert len(np.unique(train.x.toarray(), axis=0)) == len(given["x"])
     assert len(np.unique(given["x"], axis=0)) == len(given["x"]) < len(train)

@@ -12,7 +12,12 @@ import numpy.testing as npt
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
+
+from aligned import plotting
+from aligned._assets import asset
+from aligned.experiments import speed_report
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = CliRunner()
@@ -165,3 +170,22 @@ def test_the_command_says_what_is_wrong(app, tmp_path, arguments, message):
     assert result.exit_code == 2
     assert message in re.sub(r"[\s│]+", " ", result.output)
     assert not (tmp_path / "none").exists()
+
+
+def test_the_committed_tables_read_well() -> None:
+    """What the book shows: sentence, table and figures come from ``results/benchmarks``."""
+    table = pd.read_csv(asset("results/benchmarks/refinement.csv"))
+    growth = pd.read_csv(asset("results/benchmarks/growth.csv"))
+    whole = table[table["case"] == "whole"].iloc[-1]
+    text = speed_report.speed_sentence(table)
+    assert f"{whole['seconds']:.0f} s" in text
+    assert "times for one closure" in text
+    assert "nan" not in text + speed_report.speed_table(table).to_string()
+    assert set(speed_report.speed_table(table)["what"]) == {"closure", "iteration", "refinement"}
+    rows = speed_report.growth_rows(table, growth)
+    assert rows.groupby("label").size().eq(growth["points"].iloc[0]).all()
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    plotting.plot_growth(table.query("case == 'ratio'"), left)
+    plotting.plot_exponents(rows, right)
+    assert len(left.get_lines()) == len(right.get_lines()) == 4

@@ -11,10 +11,11 @@ import numpy.testing as npt
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 
-from aligned import datasets
+from aligned import datasets, plotting
 from aligned.config import Config
 from aligned.datasets.controls import control_adjusted, genomic_order, joint_effects
 from aligned.experiments.hidden import (
@@ -31,7 +32,13 @@ from aligned.experiments.hidden_methods import (
     line_rankings,
     relaxed_ranking,
 )
-from aligned.experiments.hidden_report import hidden_answer
+from aligned.experiments.hidden_report import (
+    edit_table,
+    hidden_answer,
+    precision_rows,
+    summary_table,
+    support_table,
+)
 from aligned.experiments.precision import Draws, Ranked
 from aligned.experiments.ranking import (
     TERMS,
@@ -383,6 +390,21 @@ def test_two_workers_give_the_same_tables_and_files_keep_them(tables, bundle, tm
     for field in dataclasses.fields(HiddenTables):
         one, two = getattr(tables, field.name), getattr(loaded, field.name)
         pd.testing.assert_frame_equal(one, two, check_dtype=False, atol=1e-5)
+
+
+def test_reader_tables_add_up(tables) -> None:
+    wide = summary_table(tables)
+    runs = tables.summary[tables.summary["hiding"] == "runs"]
+    assert wide["ranking"].tolist() == runs["method"].tolist()
+    assert wide["average precision"].iloc[0].startswith(f"{runs['ap'].iloc[0]:.3f} [")
+    edits = edit_table(tables).set_index("edits")
+    mine = tables.edits[tables.edits["edits"] == ABOVE]
+    assert edits.loc[ABOVE, "hidden edges among them"] == mine["hits"].sum()
+    assert len(support_table(tables)) == len(tables.support)
+    rows = precision_rows(tables, "runs")
+    ax = plotting.plot_average_precision(rows, Figure().subplots())
+    assert [t.get_text() for t in ax.get_yticklabels()] == rows.sort_values("ap")["label"].tolist()
+    assert rows["group"].notna().all()
 
 
 def test_the_answer_quotes_the_tables(tables) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
+from aligned import plotting
 from aligned.experiments import noise_jobs, noise_report
 from aligned.experiments.noise import (
     METRICS,
@@ -370,3 +372,16 @@ def test_settings_are_checked_in_words_that_mend() -> None:
             NoiseSettings(**options)
     full = NoiseSettings.full("ecoli", seeds=[3])
     assert (full.seeds, full.orders, full.to_dict()["network"]) == ((3,), 3, "ecoli")
+
+
+def test_every_figure_draws_on_the_axes_it_is_given(tables: NoiseTables) -> None:
+    axes = Figure().subplots(1, 3)
+    k = int(tables.scores["k"].iloc[0])
+    rows = noise_report.curve_rows(tables, k)
+    assert plotting.plot_recovery(rows, axes[0]) is axes[0]
+    assert len(axes[0].get_lines()) == rows["method"].nunique()
+    plotting.plot_topology(noise_report.topology_rows(tables, "modularity", k), axes[1])
+    assert {"original", "noisy", "refined"} <= {line.get_label() for line in axes[1].get_lines()}
+    thin = noise_report.thin_rows(tables, "errors")
+    plotting.plot_thin(thin, axes[2])
+    assert len(axes[2].get_lines()) == thin["method"].nunique()

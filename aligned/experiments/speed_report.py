@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-__all__ = ["speed_sentence", "speed_table"]
+__all__ = ["growth_rows", "speed_sentence", "speed_table"]
 
 
 def speed_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -58,3 +58,27 @@ def speed_sentence(table: pd.DataFrame) -> str:
         n = int(ratios["n"].max())
         text += f"Against the dense reference with {n:,} genes: {', '.join(parts)}."
     return text
+
+
+def growth_rows(table: pd.DataFrame, growth: pd.DataFrame) -> pd.DataFrame:
+    """Rows for `aligned.plotting.plot_exponents`: each curve with its fitted exponent.
+
+    Parameters
+    ----------
+    table, growth : DataFrame
+        ``results/benchmarks/refinement.csv`` and ``growth.csv``.
+
+    Returns
+    -------
+    DataFrame
+        ``label, size, seconds``; the label names what grows and the power it grows with.
+    """
+    parts = []
+    for row in growth[growth["device"] == "cpu"].itertuples():
+        name = {"n": "genes", "r": "regulators"}[str(row.along)]
+        here = table[(table["case"] == f"growth in {row.along}") & (table["what"] == row.what)]
+        label = f"{row.what}, {name}$^{{{row.exponent:.1f}}}$ [{row.low:.1f}, {row.high:.1f}]"
+        parts.append(
+            pd.DataFrame({"label": label, "size": here[row.along], "seconds": here["seconds"]})
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -12,6 +12,7 @@ from aligned.plotting.iterations import (
 )
 from aligned.plotting.recovery import (
     plot_average_precision,
+    plot_exponents,
     plot_growth,
     plot_recovery,
     plot_thin,
@@ -24,6 +25,7 @@ __all__ = [
     "plot_average_precision",
     "plot_changes",
     "plot_closures",
+    "plot_exponents",
     "plot_growth",
     "plot_map",
     "plot_recovery",

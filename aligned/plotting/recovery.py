@@ -10,6 +10,7 @@ from aligned.plotting.theme import COLOURS, axes_or_current
 
 __all__ = [
     "plot_average_precision",
+    "plot_exponents",
     "plot_growth",
     "plot_recovery",
     "plot_thin",
@@ -131,4 +132,16 @@ def plot_growth(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ticks = sorted(table["n"].unique())
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
+    return ax
+
+
+def plot_exponents(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Seconds against what grows, one line per ``label``, log-log: ``label, size, seconds``."""
+    ax = axes_or_current(ax)
+    looks = zip(["#0072B2", "#D55E00", "#56B4E9", "#E69F00"], "os^D", strict=True)
+    for (label, rows), (colour, marker) in zip(
+        table.groupby("label", sort=False), looks, strict=False
+    ):
+        ax.plot(rows["size"], rows["seconds"], color=colour, marker=marker, ms=4, label=label)
+    ax.set(xscale="log", yscale="log", xlabel="genes, or regulators", ylabel="seconds")
     return ax
