@@ -40,7 +40,7 @@ n_hidings = 5  # hidings of edges; 0 leaves the test out
 n_loops = 1  # how many of them with an A-R-A-R fit
 jobs = 2  # processes; one thread each
 out = ""  # folder for the tables; empty: build/<edition>/tables/
-deeper = ""  # folder with tables of longer paths at fewer noise levels, shown beside
+beside = ""  # folder with tables of another network or other k, shown beside
 cache = ""  # folder for finished runs, so that a long one can be taken up again
 
 # %%
@@ -126,7 +126,7 @@ with plotting.theme():
         plotting.plot_recovery(noise_report.curve_rows(noise, k), ax, at_k)
         ax.set_title(f"paths up to k = {k}")
     axes[0][0].set_ylabel("macro-F1 of the edges")
-    axes[0][0].set_ylim(0.4, 1.01)
+    axes[0][0].set_ylim(0.35, 1.01)
     handles, labels = axes[0][-1].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=5)
 plt.show()
@@ -154,13 +154,14 @@ for k in shown:
     display(noise_report.noise_table(noise, k).style.hide(axis="index"))
 
 # %% tags=["hide-input", "full-width"]
-if deeper:
-    beyond, _ = ex.load_tables(ex.NoiseTables, deeper)
-    for k in sorted(beyond.scores["k"].unique()):
-        display(Markdown(f"**Macro-F1 of the edges, k = {k}: fewer noise levels and seeds**"))
-        display(noise_report.noise_table(beyond, k).style.hide(axis="index"))
-        display(Markdown(f"**... and of the closure, k = {k}**"))
-        display(noise_report.noise_table(beyond, k, "closure_f1").style.hide(axis="index"))
+if beside:
+    other, _ = ex.load_tables(ex.NoiseTables, beside)
+    name, n_seeds = other.scores["network"].iloc[0], other.scores["seed"].nunique()
+    for k in sorted(other.scores["k"].unique()):
+        display(Markdown(f"**Beside: {name}, k = {k}, {n_seeds} seeds. Macro-F1 of the edges**"))
+        display(noise_report.noise_table(other, k).style.hide(axis="index"))
+        display(Markdown("**... and of the closure**"))
+        display(noise_report.noise_table(other, k, "closure_f1").style.hide(axis="index"))
 
 # %% [markdown]
 # ## Is the shape of the network restored?
@@ -253,12 +254,12 @@ if hidden is not None:
     kinds = list(hidden.summary["hiding"].unique())
     names = {"runs": "hidden in runs of neighbours", "random": "hidden one by one"}
     with plotting.theme():
-        fig, axes = plt.subplots(1, len(kinds), figsize=(10.5, 4.6), squeeze=False, sharey=False)
+        fig, axes = plt.subplots(1, len(kinds), figsize=(10.5, 5.0), squeeze=False)
         for ax, kind in zip(axes[0], kinds, strict=True):
             plotting.plot_average_precision(hidden_report.precision_rows(hidden, kind), ax)
             ax.set_title(names[kind])
         handles, labels = axes[0][0].get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside lower center", ncols=6)
+        fig.legend(handles, labels, loc="outside lower center", ncols=4)
     plt.show()
 
 # %% [markdown]

@@ -30,7 +30,8 @@ KINDS = {
 def precision_rows(tables: HiddenTables, hiding: str) -> pd.DataFrame:
     """Rows for `aligned.plotting.plot_average_precision`, for one way of hiding."""
     rows = tables.summary[tables.summary["hiding"] == hiding]
-    return rows.assign(label=rows["method"], group=rows["kind"].map(KINDS))
+    labels = rows["method"].replace(POSTERIOR, KINDS["posterior"])
+    return rows.assign(label=labels, group=rows["kind"].map(KINDS))
 
 
 def summary_table(tables: HiddenTables) -> pd.DataFrame:

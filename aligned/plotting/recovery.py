@@ -73,6 +73,8 @@ def plot_topology(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axhline(first["original"], color="0.2", lw=1.2, label="original")
     for state, key in (("noisy", "noisy"), ("refined", "aligned")):
         rows = table[table["state"] == state].sort_values("noise").assign(label=state)
+        if state == "noisy":  # one band is enough
+            rows = rows.assign(low=np.nan, high=np.nan)
         if len(rows):
             _band(ax, rows["noise"].to_numpy(), rows, METHOD_LOOKS[key])
     ax.set(xlabel="share of corrupted edges")
@@ -99,7 +101,8 @@ def plot_average_precision(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = axes_or_current(ax)
     ordered = table.sort_values("ap").reset_index(drop=True)
-    palette = dict(zip(table["group"].unique(), list(COLOURS.values()), strict=False))
+    colours = dict.fromkeys(COLOURS.values())
+    palette = dict(zip(table["group"].unique(), colours, strict=False))
     for group, rows in ordered.groupby("group", sort=False):
         spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["ap"].to_numpy())
         ax.errorbar(

@@ -12,19 +12,22 @@ from aligned.refinement.evidence import Evidence
 __all__ = ["agreement_p_value", "level"]
 
 
-def level(b: int) -> float:
-    """Largest p-value that counts as agreement for b distinct perturbations.
+def level(b: int, n_null: int) -> float:
+    """Largest p-value that counts as agreement, for b distinct perturbations and so many dealings.
 
     One in a thousand: where the responses say nothing, a network must not be rewritten every
-    twentieth time. So few perturbations that chance cannot be that rare may reach the rarest it
-    can be, up to 0.05.
+    twentieth time. Where so few perturbations, or so few dealings, cannot be that rare, the rarest
+    that they can be, up to 0.05.
 
     Examples
     --------
-    >>> [round(level(b), 3) for b in (3, 5, 6, 60)]
+    >>> [round(level(b, 2000), 3) for b in (3, 5, 6, 60)]
     [0.05, 0.017, 0.003, 0.001]
+    >>> round(level(60, 199), 3)
+    0.005
     """
-    return min(0.05, max(0.001, 2 / math.factorial(min(b, 20))))
+    rarest = max(2 / math.factorial(min(b, 20)), 1 / (1 + n_null))
+    return min(0.05, max(0.001, rarest))
 
 
 def agreement_p_value(

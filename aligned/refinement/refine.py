@@ -197,7 +197,7 @@ def refine(
         return as_it_came("returned unchanged: the network explains every response.")
     if null_check:
         share, p = agreement_p_value(gathered, deltas(problem, start.effect), n_null, seed)
-        if p > level(len(gathered.x)):
+        if p > level(len(gathered.x), n_null):
             return as_it_came(harm_note(share, p, len(gathered.x)))
     weight = cost * lam_bound(t) if pull is None else pull
     iterations = max_iter or max(100, 60 * int(k) - 20)
