@@ -18,7 +18,7 @@ from benchmarks import dense
 
 __all__ = ["JOBS", "SHAPES", "Shape", "Task", "network", "relaxed_problem"]
 
-#: Settings of the relaxed problem, the defaults of `refine`.
+#: Settings of the relaxed problem, and a step; how long one takes does not depend on them.
 ALPHA, STEEPNESS, LAM, STEP = 0.5, 1.5, 0.05, 0.01
 #: Noise of the network that is refined.
 NOISE = 0.4

@@ -29,7 +29,6 @@ from aligned.datasets.rows import Rows
 from aligned.decisions import best_threshold, decide
 from aligned.metrics import confusion
 from aligned.neural import class_weights, cross_entropy
-from aligned.refinement import refine
 
 TINY = al.Config(
     n_networks=2, network_steps=3, align_steps=3, hidden=8, k=2, rule="boolean", device="cpu"
@@ -1251,26 +1250,3 @@ def test_the_adapter_learns_and_exact_does_not(
     config = TINY.replace(n_networks=1, weight_decay=0.0)
     assert (adapter_bias(config.replace(estimator=estimator)) > 0).any()
     assert (adapter_bias(config.replace(estimator="exact")) == 0).all()
-
-
-def test_conditions_with_one_input_are_one_piece_of_evidence(
-    data: AnnData, sim: al.Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The loop refines on predictions, and a prediction depends on its input alone."""
-    given: dict[str, Any] = {}
-
-    def spy(kb: al.KnowledgeBase, x: Any, y: Any, **options: Any) -> al.Refinement:
-        given.update(x=x.toarray(), y=y, **options)
-        return refine(kb, x, y, **options)
-
-    monkeypatch.setattr(model, "refine", spy)
-    twice = data[np.r_[: data.n_obs, : data.n_obs]].copy()
-    twice.obs_names_make_unique()
-    m = fit(twice, sim.kb, TINY.replace(n_networks=1, align_steps=1), schedule="A-R")
-    train = m.problem.train
-    assert len(np.unique(train.x.toarray(), axis=0)) == len(given["x"])
-    assert len(np.unique(given["x"], axis=0)) == len(given["x"]) < len(train)
-    columns = m.ensemble.columns
-    for x, observed in zip(given["x"], given["observed"][:, columns], strict=True):
-        same = (train.x.toarray() == x).all(axis=1)
-        assert (observed == train.observed[same].any(axis=0)).all()

@@ -537,7 +537,11 @@ SCORE = "score good.csv --data STUDY"
         (f"{SCORE} --k 0", 2, "'--k'"),
         ("scorecard --edition yeast", 2, "there is no edition 'yeast'"),
         ("scorecard --tables exists", 2, "--tables needs --edition"),
-        ("scorecard --edition demo --tables exists", 1, "is missing; make it with `aligned run"),
+        (
+            "scorecard --edition demo --tables exists",
+            1,
+            "is missing; make the tables with `aligned run",
+        ),
     ],
 )
 def test_a_bad_input_gets_one_sentence(

@@ -173,7 +173,9 @@ def test_tables_return_from_disk_as_they_went(tables, tmp_path: Path) -> None:
         got, want = getattr(again, name), getattr(tables, name).reset_index(drop=True)
         assert_frame_equal(got, want, check_dtype=False, atol=1e-6)
     (folder / "scores.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"scores\.csv is missing; make it with `aligned"):
+    with pytest.raises(
+        FileNotFoundError, match=r"scores\.csv is missing; make the tables with `aligned"
+    ):
         load_tables(IterationTables, folder)
 
 

@@ -20,7 +20,7 @@ from aligned.abduction.training import Ensemble
 from aligned.alignment import fuse
 from aligned.config import Config
 from aligned.datasets.bundle import check_yardstick
-from aligned.datasets.rows import Rows, distinct_rows
+from aligned.datasets.rows import Rows
 from aligned.decisions import decide
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import mean_probabilities, pick_device
@@ -233,16 +233,12 @@ class Aligned:
         config, problem = self.config, self.problem
         on_evidence = config.refine_rows == "evidence"
         x = problem.train.x if on_evidence else problem.unlabelled
-        seen = problem.train.observed if on_evidence else np.ones((x.shape[0], 1), dtype=bool)
-        # a prediction depends on its input alone: several conditions with one input say it once
-        first, group = distinct_rows(x)
-        x = x[first]
         response = np.zeros(x.shape, dtype=np.int8)
         observed = np.zeros(x.shape, dtype=bool)
+        fused = self.predict(x).fused
         columns = self.ensemble.columns
-        response[:, columns] = self.predict(x).fused
-        for row, into in zip(seen, group, strict=True):
-            observed[into, columns] |= row
+        response[:, columns] = fused
+        observed[:, columns] = problem.train.observed if on_evidence else True
         result = refine(
             self.kb,
             x,
@@ -252,7 +248,7 @@ class Aligned:
             rows=config.refine_rows,
             penalty=config.refine_penalty,
             edit_cost=config.refine_edit_cost,
-            error_rate=min(self._error_rate(), 0.5),
+            error_rate=self.error_rate(),
             seed=config.seed,
             device=str(self.ensemble.device),
             **problem.closing.kwargs,  # type: ignore[arg-type]
@@ -265,13 +261,16 @@ class Aligned:
             self.notes.append(f"{stage_name(self.done)}: {result.note}")
         self.kb = result.kb
 
-    def _error_rate(self) -> float:
-        """Error rate of the fused prediction: on inner folds, or (argmax) on the training rows."""
+    def error_rate(self) -> float:
+        """Error rate of the fused prediction, at most ½: what the price of an edit rests on.
+
+        Measured on inner folds, or (argmax) on the training conditions.
+        """
         if self.ensemble.error_rate is not None:
-            return self.ensemble.error_rate
+            return min(self.ensemble.error_rate, 0.5)
         train = self.problem.train
         wrong = (self.predict(train.x).fused != train.y)[train.counted]
-        return float(wrong.mean()) if wrong.size else 0.5
+        return min(float(wrong.mean()), 0.5) if wrong.size else 0.5
 
     def _record(self, stage: str) -> None:
         rows, scored_on = self.scored_rows

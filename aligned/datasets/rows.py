@@ -12,7 +12,7 @@ from anndata import AnnData
 
 from aligned.knowledge import KnowledgeBase
 
-__all__ = ["Rows", "distinct_rows"]
+__all__ = ["Rows"]
 
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
@@ -85,28 +85,3 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-def distinct_rows(
-    x: sp.csr_array,
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """First row of each distinct perturbation, and which of them each row is.
-
-    Examples
-    --------
-    >>> first, group = distinct_rows(sp.csr_array([[1, 0], [0, -1], [1, 0]]))
-    >>> first.tolist(), group.tolist()
-    ([0, 1], [0, 1, 0])
-    """
-    x = x.tocsr(copy=True)
-    x.sum_duplicates()
-    seen: dict[tuple[bytes, bytes], int] = {}
-    first, group = [], []
-    for i in range(x.shape[0]):
-        span = slice(x.indptr[i], x.indptr[i + 1])
-        key = (x.indices[span].tobytes(), x.data[span].tobytes())
-        if key not in seen:
-            seen[key] = len(seen)
-            first.append(i)
-        group.append(seen[key])
-    return np.array(first, dtype=np.intp), np.array(group, dtype=np.intp)

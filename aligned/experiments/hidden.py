@@ -353,7 +353,9 @@ def _summary(
         )
     table = with_columns(rows, ["hiding", "method"])
     place = {name: i for i, name in enumerate(METHODS)}
-    order = table.assign(at=table["method"].map(place), kind_at=table["hiding"] != "runs")
+    order = table.assign(
+        at=table["method"].map(place), kind_at=table["hiding"] != next(iter(ranked))[0]
+    )
     return table.loc[order.sort_values(["kind_at", "at"]).index].reset_index(drop=True)
 
 

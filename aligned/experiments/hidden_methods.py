@@ -165,14 +165,16 @@ def relaxed_ranking(
     rows: Rows,
     y: npt.NDArray[np.int8],
     closing: Mapping[str, Any],
+    error_rate: float | None = None,
 ) -> Ranking:
     """Relaxed weights of the candidates when ``kb`` is refined on responses ``y`` (b, m)."""
     response = np.zeros((len(rows), len(kb.genes)), dtype=np.int8)
     observed = np.zeros(response.shape, dtype=bool)
     response[:, c.columns], observed[:, c.columns] = y, rows.observed
     found = refine(
-        kb, rows.x, response, observed=observed, polish=False, null_check=False, **closing
-    ).weights
+        kb, rows.x, response, observed=observed, polish=False, null_check=False,
+        error_rate=error_rate, **closing,
+    ).weights  # fmt: skip
     source = pd.Index(kb.regulators).get_indexer(found["source"])
     target = kb.index.get_indexer(found["target"])
     weight = np.zeros((2, len(kb.regulators), len(kb.genes)))
@@ -197,7 +199,9 @@ def after_loop(
     model = Aligned(config).fit(data, visible_kb, schedule, yardstick=bundle.yardstick)
     train = model.problem.train
     fused = model.predict(train.x).fused
-    relaxed = relaxed_ranking(visible_kb, c, train, fused, model.problem.closing.kwargs)
+    relaxed = relaxed_ranking(
+        visible_kb, c, train, fused, model.problem.closing.kwargs, model.error_rate()
+    )
     edits = net_edits(visible_kb, model.kb, model.edits)
     added = edits[edits["before"] == "0"]
     row = pd.Index(np.asarray(visible_kb.regulators)[c.rows]).get_indexer(added["source"])

@@ -420,7 +420,8 @@ def _example(settings: NoiseSettings, truth: KnowledgeBase | None) -> pd.DataFra
     """One repaired pair, and the response cells that nothing but this edit explains.
 
     Among the repaired pairs of the run at the first seed, the smallest k and the noise level
-    closest to ``thin_noise``: the pair with the median number of cells.
+    closest to ``thin_noise``: the pair with the median number of cells, an edge that was missing
+    where there is one.
     """
     k, seed = min(settings.ks), settings.seeds[0]
     noise = min((p for p in settings.levels), key=lambda p: abs(p - settings.thin_noise))
@@ -433,6 +434,8 @@ def _example(settings: NoiseSettings, truth: KnowledgeBase | None) -> pd.DataFra
     repaired = _repaired(found.edits, noisy, net)
     if repaired.empty:
         return pd.DataFrame(columns=[*columns, "path"])
+    added = repaired[repaired["before"] == "0"]  # an edge that comes back has a path to show
+    repaired = added if len(added) else repaired
     edit = repaired.iloc[len(repaired) // 2]
     without = _without(found.kb, edit, noisy)
     now, then = found.kb.deduce(x, k), without.deduce(x, k)

@@ -174,33 +174,35 @@ def example_sentence(tables: NoiseTables) -> str:
     if tables.example.empty:
         return "No corrupted pair was repaired in the example's run."
     row = tables.example.iloc[0]
-    moved = "positive" if row["after"] == "+" else "negative"
-    if row["after"] == "0":
-        moved = "positive" if row["weight_positive"] < row["weight_negative"] else "negative"
+    moved = (
+        "positive"
+        if "+" in (row["before"] if row["after"] == "0" else row["after"])
+        else "negative"
+    )
+    now = f" Now {row['gene']} follows: {row['path']}." if row["response"] else ""
     return (
         f"The noisy network has `{row['before']}` from {row['source']} to {row['target']}. "
         f"{len(tables.example)} responses speak against it: the first is {row['gene']} under more "
         f"{row['perturbed']}, measured {_arrow(row['response'])} but deduced "
         f"{_arrow(row['before_edit'])}. The relaxed {moved} weight went to "
         f"{row[f'weight_{moved}']:.2f}; as `{row['after']}` the pair explains "
-        f"{row['n_cells']:.0f} cells net, worth {row['gain']:.1f} after the price of the edit. "
-        f"Now {row['gene']} follows: {row['path']}."
+        f"{row['n_cells']:.0f} cells net, worth {row['gain']:.1f} after the price of the edit."
+        f"{now}"
     )
 
 
 def answer(tables: NoiseTables, noise: float = 0.4) -> str:
     """Does refinement beat doing nothing? Every number from the tables (Markdown)."""
+    if not {"noisy", "aligned"} <= set(tables.summary["method"]):
+        return "Refinement, or the noisy network beside it, was not run here."
     noise = min(tables.summary["noise"].unique(), key=lambda p: abs(p - noise))
     f1 = _chosen(tables.summary, metric="network_f1")
     parts = []
     for k in f1["k"].unique():
         here = _chosen(f1, k=k, noise=noise).set_index("method")
-        if "aligned" not in here.index:
-            continue
         ours = here.loc["aligned"]
-        text = f"k = {k}: {_cell(ours, 'network_f1')}"
-        if "noisy" in here.index:
-            text += f", {_gain(ours)} against the {here.loc['noisy', 'mean']:.3f} of doing nothing"
+        text = f"k = {k}: {_cell(ours, 'network_f1')}, {_gain(ours)} against the "
+        text += f"{here.loc['noisy', 'mean']:.3f} of doing nothing"
         if "identifiable" in here.index:
             gap = _signed(_difference(ours, "identifiable"))
             text += f" and {gap} against the {here.loc['identifiable', 'mean']:.3f} of what the "
@@ -208,11 +210,17 @@ def answer(tables: NoiseTables, noise: float = 0.4) -> str:
         parts.append(text)
     ours = f1[(f1["method"] == "aligned") & (f1["noise"] > 0)]
     clear = int((ours["vs_noisy_low"] > 0).sum())
+    text = f"At {noise:.0%} noise the refined network's macro-F1 is, for {'; for '.join(parts)}. "
+    beyond = ours[(ours["noise"] > noise) & ours["vs_identifiable"].notna()]
+    if len(beyond):
+        worst = beyond.loc[beyond["vs_identifiable"].idxmin()]
+        gap = _signed(_difference(worst, "identifiable"))
+        text += (
+            f"With more noise that gap grows to {gap} ({worst['noise']:.0%}, k = {worst['k']}). "
+        )
     return (
-        f"At {noise:.0%} noise the refined network's macro-F1 is, for "
-        + "; for ".join(parts)
-        + f". Over all noise levels and k, {clear} of {len(ours)} gains have an interval clear of "
-        f"zero. {harmless_sentence(tables)}"
+        f"{text}Over all noise levels and k, {clear} of {len(ours)} gains have an interval clear "
+        f"of zero. {harmless_sentence(tables)}"
     )
 
 

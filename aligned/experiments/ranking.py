@@ -200,6 +200,8 @@ def learn(
     """
     x = np.concatenate([np.stack([t[n][c] for n in names], axis=1) for t, _, c in examples])
     y = np.concatenate([answer[counted] for _, answer, counted in examples])
+    if y.all() or not y.any():  # one kind only, such as a network without inhibition
+        return Posterior(tuple(names), np.zeros(len(names)), 1.0 if y.any() else -1.0)
     mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
     fit = LogisticRegression(max_iter=500).fit((x - mean) / spread, y)
     weights = np.asarray(fit.coef_[0] / spread, dtype=np.float64)

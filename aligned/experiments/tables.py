@@ -27,7 +27,7 @@ __all__ = ["load_tables", "save_tables"]
 def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> Path:
     """Write every table of a dataclass of DataFrames as ``<name>.csv``, and ``run.json``.
 
-    Numbers are rounded to six decimals, so that files differ only where results do.
+    Numbers keep seven digits, so that files differ only where results do.
     """
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
@@ -35,7 +35,7 @@ def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> P
     partial.mkdir(parents=True)
     for field in dataclasses.fields(tables):
         table = getattr(tables, field.name)
-        table.round(6).to_csv(partial / f"{field.name}.csv", index=False)
+        table.to_csv(partial / f"{field.name}.csv", index=False, float_format="%.7g")
     write_json(dict(record), partial / "run.json")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -61,8 +61,8 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
         path = folder / f"{field.name}.csv"
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path} is missing; make it with `aligned run {folder.name}`, or give the folder "
-                "that holds the tables."
+                f"{path} is missing; make the tables with `aligned run NOTEBOOK --edition "
+                "EDITION`, or give the folder that holds them."
             )
         tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
