@@ -16,7 +16,7 @@ from aligned.scorecard.recovery import CLOSE, published_noise
 @pytest.fixture(scope="module")
 def tables() -> NoiseTables:
     settings = NoiseSettings(
-        n_genes=60, n_regulators=10, n_edges=120, levels=(0.2, 0.4), ks=(2,), seeds=(0, 1, 2),
+        n_genes=60, n_regulators=10, n_edges=120, levels=(0.2, 0.4), ks=(5,), seeds=(0, 1, 2),
         methods=("noisy", "aligned", "l1, no polish", "frobenius"), n_rewired=5, perturbed=(),
         errors=(), n_jobs=1,
     )  # fmt: skip
@@ -71,6 +71,20 @@ def test_topology_must_be_close_and_no_further_than_noise(tables, refined, noisy
         topology.loc[rows, "change"] = CLOSE * size * (1 + 0.01 * topology.loc[rows, "seed"])
     found = verdict(dataclasses.replace(tables, topology=topology), "C14")
     assert found["verdict"] == expected
+
+
+def test_shorter_paths_than_the_papers_reproduce_in_part(tables) -> None:
+    short = with_scores(tables, aligned=0.95, noisy=0.86)
+    short = dataclasses.replace(short, scores=short.scores.assign(k=2))
+    assert verdict(short, "C13")["verdict"] == "partly"
+    assert "the paper's: 5" in verdict(short, "C13")["reason"]
+
+
+def test_one_seed_is_no_interval(tables) -> None:
+    one = dataclasses.replace(tables, scores=tables.scores[tables.scores["seed"] == 0])
+    for claim in ("C13", "C14", "C15"):
+        assert verdict(one, claim)["verdict"] == "not testable here"
+        assert "one seed" in verdict(one, claim)["reason"]
 
 
 def test_what_was_not_run_is_not_judged(tables) -> None:

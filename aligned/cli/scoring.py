@@ -254,7 +254,9 @@ def scorecard(
 def _table_folders(edition: str, analyses: list[str]) -> list[tuple[str, Path]]:
     """Edition and folder of tables: the last run on this machine, else the committed one."""
     found = []
-    for name in [load_edition(edition).name] if edition else editions():
+    committed_for = {folder.name for folder in asset("results").glob("*/") if folder.is_dir()}
+    everything = sorted({*editions(), *committed_for})
+    for name in [load_edition(edition).name] if edition else everything:
         for analysis in analyses:
             own = workspace(name) / "tables" / analysis
             committed = asset("results") / name / analysis

@@ -48,7 +48,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "noisy": Method("no refinement", "the noisy network itself: the line to beat"),
         "aligned": Method("ours", "l1 penalty, then polished under exact semantics"),
-        "l1, no polish": Method("ours, not polished", "the same run's relaxed weights, cut at ½"),
+        "l1, no polish": Method("ours, not polished", "the same run's first relaxation, cut at ½"),
         "frobenius": Method("Frobenius", "squared distance, not polished: the paper's baseline"),
         "direct evidence": Method("direct evidence", "an edge wherever a perturbation responds"),
         "published rule": Method("published rule", "one signed matrix, clamped at 0 or above"),

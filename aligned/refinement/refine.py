@@ -132,7 +132,8 @@ def refine(
     rounds : int
         Most rounds of relaxing and polishing.
     error_rate : float, optional
-        Share of wrong responses. Default: from rows with identical perturbations, else 0.
+        Share of wrong responses. Default: from rows with identical perturbations, else 0 (see
+        ``edit_cost``).
     polish : bool
         Whether to polish; without it the thresholded weights are returned as they are.
     null_check, n_null : bool, int

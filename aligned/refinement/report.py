@@ -37,7 +37,7 @@ class Refinement:
         ``source``, ``target``, ``positive``, ``negative``: relaxed weights of all pairs that are
         an edge or moved.
     thresholded : KnowledgeBase
-        The relaxed weights cut at ½, without any polish.
+        The weights of the first relaxation, cut at ½: no polish, no second round.
     history : DataFrame
         ``iteration``, ``objective``, ``fit``, ``penalty``, ``moved`` of the relaxed problem.
     objective_before, objective_after : float
