@@ -165,8 +165,8 @@ if beside:
         display(noise_report.noise_table(other, k, "closure_f1").style.hide(axis="index"))
 
 # %% [markdown]
-# **The published closure** counts walks of length exactly *k* or *k* - 1. On a random network, of all
-# pairs that paths of up to *k* steps reach, so many does it lose, and so many more have another sign:
+# **The published closure** counts walks of length exactly *k* or *k* - 1. On a random network, of
+# all pairs that paths of up to *k* steps reach, it loses so many, and gives so many another sign:
 
 # %%
 drawn, rows = random_network(seed=0), []
