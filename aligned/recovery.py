@@ -189,7 +189,7 @@ def as_weights(kb: KnowledgeBase) -> pd.DataFrame:
     >>> as_weights(KnowledgeBase.from_edges(net)).values.tolist()
     [['a', 'b', 0.0, 1.0]]
     """
-    state = states(kb, kb.regulators)
+    state = states(kb)
     row, col = np.nonzero(state)
     return pd.DataFrame(
         {
@@ -201,11 +201,14 @@ def as_weights(kb: KnowledgeBase) -> pd.DataFrame:
     )
 
 
-def states(kb: KnowledgeBase, regulators: Sequence[str]) -> Int8:
-    """State of each pair, 0 none, 1 activating, 2 inhibiting, 3 both; int8, rows as asked for.
+def states(kb: KnowledgeBase, regulators: Sequence[str] | None = None) -> Int8:
+    """State of each pair, 0 none, 1 activating, 2 inhibiting, 3 both; int8 (r, n).
 
-    A regulator that the network does not have gets an empty row.
+    Rows as ``kb.regulators``, or as asked for: a regulator that the network does not have gets an
+    empty row.
     """
+    if regulators is None:
+        return kb.r_pos.toarray().astype(np.int8) + 2 * kb.r_neg.toarray().astype(np.int8)
     place = pd.Index(kb.regulators).get_indexer(list(regulators))
     known = np.flatnonzero(place >= 0)
     out = np.zeros((len(place), len(kb.genes)), dtype=np.int8)

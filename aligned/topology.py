@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aligned.knowledge import KnowledgeBase
+from aligned.recovery import states
 
 __all__ = ["MEASURES", "degree_assortativity", "modularity", "rewired", "topology"]
 
@@ -128,7 +129,7 @@ def rewired(kb: KnowledgeBase, seed: int, swaps_per_edge: int = 10) -> Knowledge
     if swaps_per_edge < 1:
         raise ValueError(f"swaps_per_edge is {swaps_per_edge}; give a whole number >= 1.")
     rng = np.random.default_rng(seed)
-    state = _states(kb)
+    state = states(kb)
     row, target = np.nonzero(state)
     signs = state[row, target]
     source = kb.regulator_index[row]
@@ -156,14 +157,9 @@ def _swap(source: Index, target: Index, rng: np.random.Generator, n: int) -> Non
     target[a], target[b] = target[b], target[a]
 
 
-def _states(kb: KnowledgeBase) -> npt.NDArray[np.int8]:
-    """1 activating, 2 inhibiting, 3 both; int8 (r, n)."""
-    return kb.r_pos.toarray().astype(np.int8) + 2 * kb.r_neg.toarray().astype(np.int8)
-
-
 def _pairs(kb: KnowledgeBase) -> tuple[Index, Index]:
     """Columns of source and target of every pair."""
-    row, target = np.nonzero(_states(kb))
+    row, target = np.nonzero(states(kb))
     return kb.regulator_index[row], target
 
 

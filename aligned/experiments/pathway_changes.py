@@ -18,6 +18,7 @@ from scipy.stats import false_discovery_control, norm
 
 from aligned.enrichment import GeneSets, Halves, influence, over_representation, preranked, recovery
 from aligned.knowledge import KnowledgeBase
+from aligned.recovery import states
 
 __all__ = [
     "LEVEL",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
-UInt8 = npt.NDArray[np.uint8]
+Int8 = npt.NDArray[np.int8]
 
 #: What is measured per pathway.
 STATISTICS = {
@@ -49,18 +50,13 @@ BITS = {"0": 0, "+": 1, "-": 2, "+-": 3}
 # ---------------------------------------------------------------------------- edited networks
 
 
-def _states(kb: KnowledgeBase) -> UInt8:
-    """State of every regulator × gene pair, uint8 (r, n): 0 none, 1 +, 2 -, 3 both."""
-    return kb.r_pos.toarray().astype(np.uint8) + 2 * kb.r_neg.toarray().astype(np.uint8)
-
-
-def _with_states(kb: KnowledgeBase, states: UInt8, evidence: str) -> KnowledgeBase:
+def _with_states(kb: KnowledgeBase, pairs_state: Int8, evidence: str) -> KnowledgeBase:
     """A network with these pairs and the old self-loops (`KnowledgeBase.with_matrices`, faster)."""
     edges = kb.to_edges()
     parts = [edges[edges["source"] == edges["target"]]]
     regulators, genes = np.array(kb.regulators, dtype=object), np.array(kb.genes, dtype=object)
     for sign, bit in ((1, 1), (-1, 2)):
-        row, column = np.nonzero(states & bit)
+        row, column = np.nonzero(pairs_state & bit)
         pairs = {"source": regulators[row], "target": genes[column], "sign": np.int8(sign)}
         parts.append(pd.DataFrame({**pairs, "evidence": evidence}))
     joined = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -97,7 +93,7 @@ def matched_edits(kb: KnowledgeBase, edits: pd.DataFrame, seed: int) -> Knowledg
     1
     """
     rng = np.random.default_rng(seed)
-    before = _states(kb)
+    before = states(kb)
     after = before.copy()
     row_of = {gene: i for i, gene in enumerate(kb.regulators)}
     for (source, old), group in edits.groupby(["source", "before"]):
@@ -132,7 +128,7 @@ def scattered(kb: KnowledgeBase, sets: GeneSets, seed: int, level: float = LEVEL
     """
     rng = np.random.default_rng(seed)
     members = dict(zip(sets.names, sets.members, strict=True))
-    after = _states(kb)
+    after = states(kb)
     row_of = {gene: i for i, gene in enumerate(kb.regulators)}
     holds: dict[str, list[str]] = {}
     for source, name in sorted(held(kb, sets, level)):
