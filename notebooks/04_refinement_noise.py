@@ -236,7 +236,7 @@ lines = [
     for method in noise.thin_summary["method"].unique()
     if method not in ("noisy", "identifiable")
 ]
-Markdown("\n".join(lines))
+Markdown("\n".join(lines) or "*This run left the curves out: see the random networks.*")
 
 # %% [markdown]
 # **Do no harm.** Where the network and the responses agree no better than with responses dealt anew

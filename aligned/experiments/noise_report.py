@@ -212,7 +212,8 @@ def answer(tables: NoiseTables, noise: float = 0.4) -> str:
     clear = int((ours["vs_noisy_low"] > 0).sum())
     text = f"At {noise:.0%} noise the refined network's macro-F1 is, for {'; for '.join(parts)}. "
     beyond = ours[(ours["noise"] > noise) & ours["vs_identifiable"].notna()]
-    if len(beyond):
+    so_far = ours.loc[ours["noise"] == noise, "vs_identifiable"].min()
+    if len(beyond) and beyond["vs_identifiable"].min() < so_far - 0.001:
         worst = beyond.loc[beyond["vs_identifiable"].idxmin()]
         gap = _signed(_difference(worst, "identifiable"))
         text += (
