@@ -23,7 +23,7 @@
 # | | |
 # | --- | --- |
 # | Data | the edition named below; `demo` has planted modules, `ecoli` KEGG pathways |
-# | Budget | two cores: `demo` about 1 minute and 1 GB, `ecoli` at most 15 minutes and 2 GB |
+# | Budget | two cores: `demo` about 1 minute and 1 GB, `ecoli` about 6 minutes and 1 GB |
 # | Replicates | pathways; intervals are 95%, by random halves of a pathway or over pathways |
 
 # %% tags=["parameters"]
