@@ -539,8 +539,8 @@ SCORE = "score good.csv --data STUDY"
         ("scorecard --tables exists", 2, "--tables needs --edition"),
         (
             "scorecard --edition demo --tables exists",
-            1,
-            "is missing; make the tables with `aligned run",
+            2,
+            "is not named after an analysis",
         ),
     ],
 )

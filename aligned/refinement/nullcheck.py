@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
 from aligned.refinement.evidence import Evidence
 
-__all__ = ["agreement_p_value", "level"]
+__all__ = ["FEW", "agreement_p_value", "level"]
+
+#: Perturbations from which agreement must be rarer than one in a thousand by chance.
+FEW = 20
 
 
 def level(b: int, n_null: int) -> float:
     """Largest p-value that counts as agreement, for b distinct perturbations and so many dealings.
 
     One in a thousand: where the responses say nothing, a network must not be rewritten every
-    twentieth time. Where so few perturbations, or so few dealings, cannot be that rare, the rarest
-    that they can be, up to 0.05.
+    twentieth time. Fewer than `FEW` perturbations have not the power for that, nor can they do as
+    much harm: 0.05. Few dealings may reach the rarest that they can be.
 
     Examples
     --------
-    >>> [round(level(b, 2000), 3) for b in (3, 5, 6, 60)]
-    [0.05, 0.017, 0.003, 0.001]
-    >>> round(level(60, 199), 3)
-    0.005
+    >>> level(12, 2000), level(60, 2000), level(60, 199)
+    (0.05, 0.001, 0.005)
     """
-    rarest = max(2 / math.factorial(min(b, 20)), 1 / (1 + n_null))
-    return min(0.05, max(0.001, rarest))
+    return 0.05 if b < FEW else min(0.05, max(0.001, 1 / (1 + n_null)))
 
 
 def agreement_p_value(
