@@ -6,6 +6,7 @@ import pandas as pd
 
 from aligned.experiments.noise import METRICS, NoiseTables, interval
 from aligned.experiments.noise_jobs import METHODS
+from aligned.experiments.statistics import signed_interval
 
 __all__ = [
     "answer",
@@ -117,7 +118,7 @@ def topology_sentence(tables: NoiseTables, k: int, noise: float) -> str:
         rows = topology_rows(tables, measure, k)
         first = rows.iloc[0]
         changes = [
-            f"{_signed(interval(group['change']))} in {STATES[str(state)]}"
+            f"{signed_interval(*interval(group['change']))} in {STATES[str(state)]}"
             for state, group in _chosen(here, measure=measure).groupby("state", sort=False)
         ]
         parts.append(
@@ -179,10 +180,14 @@ def example_sentence(tables: NoiseTables) -> str:
         if "+" in (row["before"] if row["after"] == "0" else row["after"])
         else "negative"
     )
+    one = len(tables.example) == 1
+    against = (
+        "1 response speaks against" if one else f"{len(tables.example)} responses speak against"
+    )
     now = f" Now {row['gene']} follows: {row['path']}." if row["response"] else ""
     return (
         f"The noisy network has `{row['before']}` from {row['source']} to {row['target']}. "
-        f"{len(tables.example)} responses speak against it: the first is {row['gene']} under more "
+        f"{against} it: the first is {row['gene']} under more "
         f"{row['perturbed']}, measured {_arrow(row['response'])} but deduced "
         f"{_arrow(row['before_edit'])}. The relaxed {moved} weight went to "
         f"{row[f'weight_{moved}']:.2f}; as `{row['after']}` the pair explains "
@@ -204,7 +209,7 @@ def answer(tables: NoiseTables, noise: float = 0.4) -> str:
         text = f"k = {k}: {_cell(ours, 'network_f1')}, {_gain(ours)} against the "
         text += f"{here.loc['noisy', 'mean']:.3f} of doing nothing"
         if "identifiable" in here.index:
-            gap = _signed(_difference(ours, "identifiable"))
+            gap = signed_interval(*_difference(ours, "identifiable"))
             text += f" and {gap} against the {here.loc['identifiable', 'mean']:.3f} of what the "
             text += "responses can tell apart"
         parts.append(text)
@@ -215,7 +220,7 @@ def answer(tables: NoiseTables, noise: float = 0.4) -> str:
     so_far = ours.loc[ours["noise"] == noise, "vs_identifiable"].min()
     if len(beyond) and beyond["vs_identifiable"].min() < so_far - 0.001:
         worst = beyond.loc[beyond["vs_identifiable"].idxmin()]
-        gap = _signed(_difference(worst, "identifiable"))
+        gap = signed_interval(*_difference(worst, "identifiable"))
         text += (
             f"With more noise that gap grows to {gap} ({worst['noise']:.0%}, k = {worst['k']}). "
         )
@@ -258,13 +263,7 @@ def _difference(row: pd.Series, other: str) -> tuple[float, float, float]:
 
 
 def _gain(row: pd.Series) -> str:
-    return _signed(_difference(row, "noisy"))
-
-
-def _signed(numbers: tuple[float, float, float]) -> str:
-    """A difference, with its interval where there is one, as ``+0.12 [+0.10, +0.14]``."""
-    mean, low, high = numbers
-    return f"{mean:+.3f}" if pd.isna(low) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return signed_interval(*_difference(row, "noisy"))
 
 
 def _arrow(value: int) -> str:

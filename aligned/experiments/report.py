@@ -6,6 +6,7 @@ import pandas as pd
 
 from aligned.baselines import BASELINES
 from aligned.experiments.iterations import STAGES, IterationTables
+from aligned.experiments.statistics import signed_interval
 
 __all__ = [
     "answer",
@@ -144,7 +145,7 @@ def _change_text(tables: IterationTables, split: str, start: str, end: str, **wh
     for column, value in what.items():
         keep &= table[column] == value
     row = table[keep].iloc[0]
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return signed_interval(row["difference"], row["low"], row["high"])
 
 
 def answer(tables: IterationTables, split: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from aligned.metrics import balanced_consistency, bootstrap_weights, f1_from_confusion
 
-__all__ = ["METRICS", "Bootstrap", "Scored"]
+__all__ = ["METRICS", "Bootstrap", "Scored", "signed_interval"]
 
 Float = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -105,3 +105,17 @@ def with_columns(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFr
     table = pd.DataFrame(rows)
     rest = [c for c in table.columns if c not in columns]
     return table.reindex(columns=[*columns, *rest])
+
+
+def signed_interval(mean: float, low: float, high: float) -> str:
+    """A difference, with its interval where there is one, and without a minus before zero.
+
+    Examples
+    --------
+    >>> signed_interval(0.1203, 0.1, 0.14)
+    '+0.120 [+0.100, +0.140]'
+    >>> signed_interval(-0.0001, float("nan"), float("nan"))
+    '+0.000'
+    """
+    first, *ends = (f"{round(float(x), 3) + 0.0:+.3f}" for x in (mean, low, high))
+    return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
