@@ -7,6 +7,8 @@ edition, also where the variant itself was given another one.
 from __future__ import annotations
 
 import dataclasses
+import os
+import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +46,7 @@ __all__ = [
 Counts = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 
-#: The method as it is, and the paper's form of the adapter (symbols also where they say "no change").
+#: The method as it is, and the paper's form of the adapter: symbols also where they are silent.
 FULL, PAPER_FORM = "full", "symbols anywhere"
 
 
@@ -157,12 +159,19 @@ class _Fold:
     rows: list[str]
     counts: dict[tuple[str, str, str], Counts]
     trust: dict[str, Counts]
+    memory_mb: tuple[int, float]
 
 
 def run_ablations(
-    bundle: Bundle, settings: AblationSettings, progress: bool = True
+    bundle: Bundle,
+    settings: AblationSettings,
+    progress: bool = True,
+    memory: dict[int, float] | None = None,
 ) -> AblationTables:
-    """Fit every variant on every fold and seed, and compare; see `AblationTables`."""
+    """Fit every variant on every fold and seed, and compare; see `AblationTables`.
+
+    ``memory`` receives the peak memory (MB) of every process that ran fits, by process id.
+    """
     jobs = [
         (variant, seed, table[fold])
         for seed in settings.seeds
@@ -175,6 +184,8 @@ def run_ablations(
         for job in jobs
     )
     done = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
+    if memory is not None:
+        memory.update(d.memory_mb for d in done)
     rows = Rows.of(bundle.data, bundle.kb)
     position = {name: i for i, name in enumerate(rows.names)}
     first = np.array([bundle.kb.genes[rows.x[[i]].indices.min()] for i in range(len(rows))])
@@ -225,7 +236,8 @@ def _fit(
         for score, called in phase.predictions.items():
             counts[phase.stage, score, "data"] = confusion(test.y, called, test.counted)
             counts[phase.stage, score, "kb"] = confusion(delta, called, test.counted)
-    return _Fold(variant, seed, list(map(str, test.names)), counts, _trust(model, test))
+    used = (os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return _Fold(variant, seed, list(map(str, test.names)), counts, _trust(model, test), used)
 
 
 def _trust(model: Aligned, test: Rows) -> dict[str, Counts]:
