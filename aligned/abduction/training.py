@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 import torch
 
 from aligned.abduction.problem import SCORES, Problem
@@ -90,24 +92,37 @@ class Ensemble:
 
     # ------------------------------------------------------------------------- predicting
 
-    def encode(self, x: object) -> torch.Tensor:
-        """Perturbations (b, n) -> features on the device."""
-        return torch.from_numpy(features(x, self.graph, self.config.hops)).to(self.device)  # type: ignore[arg-type]
+    def encode(self, x: object, chunk: int = 256) -> torch.Tensor:
+        """Perturbations (b, n) -> features on the device.
+
+        In chunks of rows: after two hops a row is hardly sparse any more, and all rows at once
+        would need several times the memory of the result.
+        """
+        rows = sp.csr_array(x)
+        z = np.empty(rows.shape, dtype=np.float32)
+        for begin in range(0, len(z), chunk):
+            part = rows[begin : begin + chunk]
+            z[begin : begin + chunk] = features(part, self.graph, self.config.hops)
+        return torch.from_numpy(z).to(self.device)
 
     def outputs(self, x: object, chunk: int = 256) -> list[Outputs]:
         """What each network says of these conditions."""
+        return list(self._outputs(x, chunk))
+
+    def _outputs(self, x: object, chunk: int = 256) -> Iterator[Outputs]:
+        """`outputs`, one network after the other, so that not all need to be kept."""
         z = self.encode(x)
-        result = []
+        b, m = len(z), len(self.problem.measured)
         for network in self.networks:
             network.eval()
-            responses, adapters = [], []
+            response, adapter = np.empty((b, 3, m), np.float32), np.empty((b, m), np.float32)
             with torch.no_grad():
-                for part in torch.split(z, chunk):
-                    logits, adapter = network(part)
-                    responses.append(torch.softmax(logits, dim=1).cpu().numpy())
-                    adapters.append(torch.sigmoid(adapter).cpu().numpy())
-            result.append(Outputs(np.concatenate(responses), np.concatenate(adapters)))
-        return result
+                for begin, part in zip(range(0, b, chunk), torch.split(z, chunk), strict=True):
+                    rows = slice(begin, begin + chunk)
+                    logits, trust = network(part)
+                    response[rows] = torch.softmax(logits, dim=1).cpu().numpy()
+                    adapter[rows] = torch.sigmoid(trust).cpu().numpy()
+            yield Outputs(response, adapter)
 
     def choices(self, y_hat: Int8, delta: Int8, adapter: Float32) -> Int8:
         """The adapter's choices ``a = [p > ½]``, or the closed-form optimum."""
@@ -153,12 +168,15 @@ class Ensemble:
 
     def align(self, kb: KnowledgeBase, phase: int) -> None:
         """Alignment phase A: predict X_u, fuse, retrain f_y and f_a together on ȳ and D_l."""
+        self._align(kb, phase)
+        self.tune(kb)
+
+    def _align(self, kb: KnowledgeBase, phase: int) -> None:
         z, delta = self.encode(self.problem.unlabelled), self._deduced(self.problem.unlabelled, kb)
         for j, network in enumerate(self.networks):
             seen = torch.ones_like(delta, dtype=torch.bool)
             pseudo = _Pool(z, self._calls(network, z), delta, seen)
             self._train(j, [self._labelled(j, kb), pseudo], self.config.align_steps, phase)
-        self.tune(kb)
 
     def _labelled(self, j: int, kb: KnowledgeBase) -> _Pool:
         rows = self._inner_train(j)
@@ -233,7 +251,7 @@ class Ensemble:
         def integrated(called: Int8) -> Int8:
             return fuse(called, said, self.choices(called, said, trust))
 
-        on_unlabelled = [o.response for o in self.outputs(problem.unlabelled)]
+        on_unlabelled = [o.response[:, [0, 2]] for o in self._outputs(problem.unlabelled)]
         for score, finish in (("neural", None), ("integrated", integrated)):
             tau = best_threshold(p, rows.y, rows.counted, yardstick, self.config, finish)
             self.tau_single[score] = tau
@@ -292,13 +310,16 @@ def _joined(batches: list[_Pool]) -> _Pool:
 
 
 def carried_threshold(per_network: list[Float32], tau: float) -> float:
-    """τ of the averaged networks that calls the same share of cells as ``tau`` does singly."""
+    """τ of the averaged networks that calls the same share of cells as ``tau`` does singly.
+
+    Probabilities (b, 3, m) of down, unchanged and up; or (b, 2, m) of down and up alone.
+    """
     if len(per_network) == 1:
         return tau
-    strengths = [np.maximum(p[:, 0], p[:, 2]) for p in per_network]
+    strengths = [np.maximum(p[:, 0], p[:, -1]) for p in per_network]
     share = float(np.mean([(s > tau).mean() for s in strengths]))
-    mean = np.mean(np.stack(per_network), axis=0)
-    return float(np.quantile(np.maximum(mean[:, 0], mean[:, 2]), 1 - share))
+    down, up = (np.mean([p[:, c] for p in per_network], axis=0) for c in (0, -1))
+    return float(np.quantile(np.maximum(down, up), 1 - share))
 
 
 def _batch(n: int, size: int, generator: torch.Generator) -> torch.Tensor:

@@ -12,7 +12,16 @@ import yaml
 
 from aligned._assets import asset
 
-__all__ = ["Edition", "Page", "checkout", "editions", "load_edition", "workspace"]
+__all__ = [
+    "Edition",
+    "Page",
+    "checkout",
+    "edition_file",
+    "editions",
+    "is_report",
+    "load_edition",
+    "workspace",
+]
 
 #: The edition that is built in, needs no download and is the default everywhere.
 DEFAULT = "demo"
@@ -83,7 +92,7 @@ def editions() -> list[str]:
 
 
 def load_edition(name: str = DEFAULT) -> Edition:
-    """Read ``notebooks/editions/<name>.yaml``.
+    """Read ``notebooks/editions/<name>.yaml``, or ``edition.yaml`` of a report's folder.
 
     Raises
     ------
@@ -99,7 +108,7 @@ def load_edition(name: str = DEFAULT) -> Edition:
     ...
     ValueError: there is no edition 'yeast'; use one of ...
     """
-    if name not in editions():
+    if not is_report(name) and name not in editions():
         listed = ", ".join(editions())
         raise ValueError(f"there is no edition {name!r}; use one of {listed}.")
     raw = _read(name)
@@ -107,7 +116,9 @@ def load_edition(name: str = DEFAULT) -> Edition:
     if missing:
         raise ValueError(f"edition {name!r} lacks the key {missing[0]!r} in its YAML; add it.")
     pages = raw.get("pages")
-    if pages is None and name != DEFAULT:  # the book's own extra pages are in every edition
+    if (
+        pages is None and name != DEFAULT and not is_report(name)
+    ):  # the book's own extra pages are in every edition
         pages = _read(DEFAULT).get("pages")
     return Edition(
         name=name,
@@ -128,6 +139,8 @@ def checkout() -> Path | None:
 def workspace(edition: str = DEFAULT) -> Path:
     """Folder for everything an edition produces: ``build/<edition>`` under the checkout's root.
 
+    The edition of a report (`aligned report`) is the report's folder, and that is its workspace.
+
     Without a checkout (an installed wheel) it lies under the current folder. Notebooks write
     their tables to ``workspace(edition) / "tables"`` and figures to ``.../ "figures"``, so that
     they land in one place wherever the notebook was started from.
@@ -137,13 +150,28 @@ def workspace(edition: str = DEFAULT) -> Path:
     >>> workspace("demo").parts[-2:]
     ('build', 'demo')
     """
+    if is_report(edition):
+        return Path(edition)
     if not re.fullmatch(r"[\w.-]+", edition):
         raise ValueError(f"the edition name {edition!r} is no folder name; use letters and digits.")
     return (checkout() or Path.cwd()) / "build" / edition
 
 
+def is_report(edition: str) -> bool:
+    """Whether the edition is the absolute path of a folder that holds ``edition.yaml``."""
+    path = Path(edition)
+    return path.is_absolute() and (path / "edition.yaml").is_file()
+
+
+def edition_file(name: str) -> Path:
+    """The YAML file of an edition."""
+    if is_report(name):
+        return Path(name) / "edition.yaml"
+    return asset(f"notebooks/editions/{name}.yaml")
+
+
 def _read(name: str) -> dict[str, Any]:
-    path = asset(f"notebooks/editions/{name}.yaml")
+    path = edition_file(name)
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(raw, dict):
         raise ValueError(f"edition {name!r} is not a YAML mapping; see the demo edition's file.")

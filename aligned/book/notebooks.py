@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from aligned._assets import asset
-from aligned.book.editions import DEFAULT, checkout, load_edition, workspace
+from aligned.book.editions import (
+    DEFAULT,
+    checkout,
+    edition_file,
+    is_report,
+    load_edition,
+    workspace,
+)
 
 __all__ = ["BookError", "notebooks", "parameters_of", "read_source", "run_notebook"]
 
@@ -244,11 +251,11 @@ def fingerprint(node: Any, settings: Mapping[str, Any], edition: str) -> str:
     digest = hashlib.sha256()
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in node.cells]
     digest.update(json.dumps([cells, dict(settings), edition], default=str).encode())
-    digest.update(asset(f"notebooks/editions/{edition}.yaml").read_bytes())
+    digest.update(edition_file(edition).read_bytes())
     package = Path(__file__).resolve().parents[1]
     digest_files(digest, sorted(package.rglob("*.py")), package)
-    root = asset("notebooks").parent
-    for folder in ("data", "results"):
+    root = Path(edition) if is_report(edition) else asset("notebooks").parent
+    for folder in ("data", *(() if is_report(edition) else ("results",))):
         digest_files(digest, sorted((root / folder).rglob("*")), root)
     return digest.hexdigest()
 

@@ -20,7 +20,7 @@ from aligned._assets import asset
 from aligned.book.editions import DEFAULT, Edition, load_edition, workspace
 from aligned.book.notebooks import BookError, digest_files, need_book_extra, run_notebook
 
-__all__ = ["build_book", "check_pages", "toc_pages"]
+__all__ = ["build_book", "check_pages", "execute_all", "publish", "toc_pages"]
 
 
 def toc_pages(path: Path | None = None) -> list[str]:
@@ -72,12 +72,23 @@ def build_book(edition: str = DEFAULT, say: Callable[[str], None] = lambda line:
     need_book_extra()
     plan = load_edition(edition)
     folder = workspace(edition)
-    executed = _execute_all(plan, folder, say)
-    source = _stage(folder, executed)
+    executed = execute_all(plan, folder, say, toc_pages())
+    return publish(_stage(folder, executed), folder, say)
+
+
+def publish(source: Path, folder: Path, say: Callable[[str], None]) -> Path:
+    """Render staged sources to ``folder/html``, unless the same are there; return its index.
+
+    Raises
+    ------
+    BookError
+        A page gave a warning, or is missing or empty; an older book stays as it was.
+    """
+    pages = toc_pages(source / "_toc.yml")
     html = folder / "html"
     stamp = folder / "html.sources"
     state = _fingerprint(source)
-    if stamp.exists() and stamp.read_text() == state and not missing_pages(html):
+    if stamp.exists() and stamp.read_text() == state and not missing_pages(html, pages):
         say("the book is up to date")
         return html / "index.html"
     stamp.unlink(missing_ok=True)
@@ -86,7 +97,7 @@ def build_book(edition: str = DEFAULT, say: Callable[[str], None] = lambda line:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".book-") as scratch:
         _render(source, Path(scratch), folder / "book.log")
         fresh = Path(scratch) / "_build" / "html"
-        check_pages(fresh)
+        check_pages(fresh, pages)
         old = Path(scratch) / "old"
         if html.exists():
             html.rename(old)
@@ -96,15 +107,18 @@ def build_book(edition: str = DEFAULT, say: Callable[[str], None] = lambda line:
     return html / "index.html"
 
 
-def _execute_all(plan: Edition, folder: Path, say: Callable[[str], None]) -> list[Path]:
+def execute_all(
+    plan: Edition, folder: Path, say: Callable[[str], None], pages: list[str]
+) -> list[Path]:
+    """Run the notebooks among `pages` that changed; the executed copies, in order."""
     executed = []
-    for page in toc_pages():
+    for page in pages:
         if not page.startswith("notebooks/"):
             continue
         how = plan.page(page.removeprefix("notebooks/"))
         out = folder / "notebooks" / f"{how.page}.ipynb"
         start = time.monotonic()
-        say(f"notebook {how.page} (edition {how.edition})")
+        say(f"notebook {how.page} (edition {Path(how.edition).name})")
         before = out.stat().st_mtime_ns if out.exists() else None
         run_notebook(how.notebook, how.edition, how.parameters, out=out, skip_unchanged=True)
         unchanged = before == out.stat().st_mtime_ns
@@ -161,9 +175,9 @@ def _render(source: Path, out: Path, log: Path) -> None:
         )
 
 
-def check_pages(html: Path) -> None:
+def check_pages(html: Path, pages: list[str] | None = None) -> None:
     """Raise `BookError` unless every page of the table of contents is there and says something."""
-    missing = missing_pages(html)
+    missing = missing_pages(html, pages)
     if missing:
         raise BookError(
             f"the book lacks {len(missing)} page(s), the first: {missing[0]}.html; "
@@ -171,9 +185,10 @@ def check_pages(html: Path) -> None:
         )
 
 
-def missing_pages(html: Path) -> list[str]:
-    """Pages of the table of contents that are absent or empty under `html`."""
-    return [page for page in toc_pages() if not _says_something(html / f"{page}.html")]
+def missing_pages(html: Path, pages: list[str] | None = None) -> list[str]:
+    """Pages (default: of the table of contents) that are absent or empty under `html`."""
+    listed = toc_pages() if pages is None else pages
+    return [page for page in listed if not _says_something(html / f"{page}.html")]
 
 
 def _says_something(path: Path) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aligned.cli import data, model, network, publish, scoring
+from aligned.cli import data, model, network, own, publish, scoring
 
 __all__ = ["app", "main"]
 
@@ -34,6 +34,7 @@ def _everywhere(
 
 
 publish.add_to(app)
+own.add_to(app)
 model.add_to(app)
 network.add_to(app)
 scoring.add_to(app)

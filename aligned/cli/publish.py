@@ -16,6 +16,7 @@ from aligned._assets import asset
 from aligned.cli.output import write_file
 from aligned.experiments import (
     HiddenTables,
+    InconsistencyTables,
     IterationTables,
     NoiseTables,
     PathwayTables,
@@ -93,11 +94,12 @@ def notebooks() -> None:
 
 def readme_with_results(text: str) -> str:
     """The README with the block between its ``results`` marks computed from ``results/``."""
+    apart, _ = load_tables(InconsistencyTables, asset("results/ecoli/01_inconsistency"))
     loop, _ = load_tables(IterationTables, asset("results/ecoli/03_ecoli_iterations"))
     noise, _ = load_tables(NoiseTables, asset("results/random/04_refinement_noise"))
     hidden, _ = load_tables(HiddenTables, asset("results/ecoli/04_refinement_noise/hidden"))
     paths, _ = load_tables(PathwayTables, asset("results/ecoli/05_kegg_enrichment"))
-    card = scorecard({"ecoli": [loop, paths], "random networks": noise})
+    card = scorecard({"ecoli": [apart, loop, paths], "random networks": noise})
     card = card.sort_values("claim", key=lambda claims: claims.str.extract(r"(\d+)")[0].astype(int))
     split = str(loop.scores["split"].iloc[0])
     block = "\n\n".join(

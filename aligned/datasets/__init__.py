@@ -42,7 +42,8 @@ def load(name_or_path: str | Path, seed: int = 0) -> Bundle:
     ----------
     name_or_path : str or Path
         ``"demo"``: simulated, built in. ``"ecoli"``: real knock-outs, made from originals that are
-        fetched and checked first. Or your own: a folder with ``data.h5ad`` and ``edges.csv`` (see
+        fetched and checked first. ``"human_tf"``: real signatures of perturbed transcription
+        factors, likewise. Or your own: a folder with ``data.h5ad`` and ``edges.csv`` (see
         `aligned.datasets.folder`), or one ``.h5ad`` file with the edges in ``uns["network"]``.
     seed : int
         Seed of the simulation; real data ignore it.
@@ -68,7 +69,7 @@ def load(name_or_path: str | Path, seed: int = 0) -> Bundle:
     >>> load("emo")
     Traceback (most recent call last):
     ...
-    ValueError: there is no data set 'emo'; did you mean 'demo'? Names: demo, ecoli; or give ...
+    ValueError: there is no data set 'emo'; did you mean 'demo'? Names: demo, ecoli, human_tf; ...
     """
     name = str(name_or_path)
     if name in _LOADERS and not isinstance(name_or_path, Path):
@@ -87,7 +88,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()
-    ('demo', 'ecoli')
+    ('demo', 'ecoli', 'human_tf')
     """
     return tuple(_LOADERS)
 
@@ -124,9 +125,19 @@ def _ecoli(seed: int) -> Bundle:
     return ecoli.build(fetch("ecoli"), files("ecoli"), _yardstick("ecoli"))
 
 
+def _human_tf(seed: int) -> Bundle:
+    from aligned.datasets import human_tf
+
+    return human_tf.build(fetch("human_tf"), files("human_tf"), _yardstick("human_tf"))
+
+
 def _yardstick(edition: str) -> dict[str, Any]:
     text = asset(f"notebooks/editions/{edition}.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text)["yardstick"])
 
 
-_LOADERS: dict[str, Callable[[int], Bundle]] = {"demo": _demo, "ecoli": _ecoli}
+_LOADERS: dict[str, Callable[[int], Bundle]] = {
+    "demo": _demo,
+    "ecoli": _ecoli,
+    "human_tf": _human_tf,
+}

@@ -15,12 +15,17 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
+from aligned.datasets.identifiers import mismatch
+
 if TYPE_CHECKING:
     from aligned.knowledge import KnowledgeBase
 
 __all__ = ["SPLITS", "check_overlap", "perturbed_genes", "validate"]
 
 SPLITS = ("train", "test", "excluded")
+_SILENT = (
+    "the network can say nothing about these data, so use another network or other perturbations"
+)
 _EXAMPLE = "'fnr-' or 'crp-,fnr+'"
 
 
@@ -91,13 +96,14 @@ def check_overlap(data: AnnData, kb: KnowledgeBase) -> None:
     if with_edge.isdisjoint(data.var_names):
         raise ValueError(
             f"the data and the network share no gene: the data name them {_some(data.var_names)}, "
-            f"the network {_some(sorted(with_edge))}; translate one of the two to the other's ids."
+            f"the network {_some(sorted(with_edge))}; "
+            f"{_guess(sorted(with_edge), list(data.var_names))}."
         )
     if set(edges["source"]).isdisjoint(perturbed):
+        guess = mismatch(sorted(set(edges["source"])), perturbed)
         raise ValueError(
             f"none of the {len(perturbed)} perturbed genes ({_some(perturbed)}) is a regulator of "
-            f"the network ({_some(sorted(set(edges['source'])))}); the network can say nothing "
-            "about these data, so use another network or other perturbations."
+            f"the network ({_some(sorted(set(edges['source'])))}); {guess or _SILENT}."
         )
 
 
@@ -340,6 +346,10 @@ def _cell(adata: AnnData, i: int, j: int) -> str:
 
 def _gene_index(adata: AnnData) -> pd.Index | None:
     return pd.Index(np.asarray(adata.uns["genes"]).astype(str)) if "genes" in adata.uns else None
+
+
+def _guess(network: list[str], data: list[str]) -> str:
+    return mismatch(network, data) or "translate one of the two to the other's ids"
 
 
 def _all_perturbed(data: AnnData) -> list[str]:

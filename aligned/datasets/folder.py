@@ -11,7 +11,8 @@ file                  needed     holds
 ``card.yaml``         no         title, what, licence, citation, ...; ``yardstick: {k, rule}``
 ====================  =========  ================================================================
 
-One ``.h5ad`` file alone works too if ``uns["network"]`` holds the table of edges.
+One ``.h5ad`` file alone works too if ``uns["network"]`` holds the table of edges. A folder that
+`aligned report` wrote keeps these files in its folder ``data``; its own path is enough.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from anndata import AnnData
 
 from aligned.datasets.bundle import DEFAULT_YARDSTICK, Bundle, check_yardstick, widen
 from aligned.datasets.contract import check_overlap, validate
+from aligned.datasets.edges import load_edges, read_table
 from aligned.knowledge import KnowledgeBase
 
 __all__ = [
+    "assemble",
     "load_data",
     "load_edges",
     "load_folder",
@@ -75,17 +78,6 @@ def load_data(path: str | Path) -> AnnData:
     return data
 
 
-def load_edges(path: str | Path) -> pd.DataFrame:
-    """Read a table of edges (CSV; tab-separated if the name ends in ``.tsv``); ids stay text.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    """
-    return _read_table(Path(path), ["source", "target"])
-
-
 def load_folder(folder: Path) -> Bundle:
     """Read a data set from a folder; see the top of this module for its files.
 
@@ -96,6 +88,9 @@ def load_folder(folder: Path) -> Bundle:
     ValueError
         A file breaks its form, or data and network have nothing in common.
     """
+    inner = folder / "data"
+    if not (folder / "data.h5ad").is_file() and (inner / "data.h5ad").is_file():
+        folder = inner
     for name in ("data.h5ad", "edges.csv"):
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -105,11 +100,11 @@ def load_folder(folder: Path) -> Bundle:
     other = folder / "other_edges.csv"
     genes = folder / "genes.csv"
     sets = folder / "gene_sets.gmt"
-    return _assemble(
+    return assemble(
         load_data(folder / "data.h5ad"),
         load_edges(folder / "edges.csv"),
         other_edges=load_edges(other) if other.is_file() else None,
-        genes=_read_table(genes, ["gene"]).set_index("gene") if genes.is_file() else None,
+        genes=read_table(genes, ["gene"]).set_index("gene") if genes.is_file() else None,
         gene_sets=read_gmt(sets) if sets.is_file() else {},
         card=_read_card(folder / "card.yaml", title=folder.name),
         where=str(folder),
@@ -132,7 +127,7 @@ def load_h5ad(path: Path) -> Bundle:
             "adata.uns['network'], or put the file into a folder as data.h5ad beside edges.csv."
         )
     card = {"title": path.stem, "yardstick": dict(DEFAULT_YARDSTICK)}
-    return _assemble(data, network, card=card, where=str(path))
+    return assemble(data, network, card=card, where=str(path))
 
 
 def save(bundle: Bundle, folder: str | Path) -> Path:
@@ -199,7 +194,7 @@ def write_gmt(sets: Mapping[str, Iterable[str]], path: Path) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _assemble(
+def assemble(
     data: AnnData,
     edges: pd.DataFrame,
     *,
@@ -209,6 +204,15 @@ def _assemble(
     genes: pd.DataFrame | None = None,
     gene_sets: dict[str, list[str]] | None = None,
 ) -> Bundle:
+    """Put data, network and what is known about the genes together; checked, over the same genes.
+
+    ``card`` holds at least ``yardstick``; ``where`` is named in errors.
+
+    Raises
+    ------
+    ValueError
+        A table breaks its form, or data and network have nothing in common.
+    """
     card = dict(card)
     yardstick = card.pop("yardstick")
     check_yardstick(yardstick, where)
@@ -278,21 +282,6 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     card = {**bundle.card, "yardstick": dict(bundle.yardstick)}
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True)
     (folder / "card.yaml").write_text(text, encoding="utf-8")
-
-
-def _read_table(path: Path, text_columns: list[str]) -> pd.DataFrame:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; give the path of a table.")
-    try:
-        return pd.read_csv(
-            path,
-            sep="\t" if path.suffix == ".tsv" else ",",
-            dtype=dict.fromkeys([*text_columns, "name"], str),
-            keep_default_na=False,
-            na_values=[""],
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a table ({error}); write it as CSV.") from error
 
 
 def _read_card(path: Path, title: str) -> dict[str, Any]:

@@ -1,6 +1,12 @@
 """Floor 4: what the notebooks call — one function per analysis, from settings to tidy tables."""
 
+from aligned.experiments.ablations import AblationSettings, AblationTables, run_ablations
 from aligned.experiments.hidden import HiddenSettings, HiddenTables, run_hidden
+from aligned.experiments.inconsistency import (
+    InconsistencySettings,
+    InconsistencyTables,
+    run_inconsistency,
+)
 from aligned.experiments.iterations import (
     CONTROL,
     STAGES,
@@ -15,8 +21,12 @@ from aligned.experiments.tables import load_tables, save_tables
 __all__ = [
     "CONTROL",
     "STAGES",
+    "AblationSettings",
+    "AblationTables",
     "HiddenSettings",
     "HiddenTables",
+    "InconsistencySettings",
+    "InconsistencyTables",
     "IterationSettings",
     "IterationTables",
     "NoiseSettings",
@@ -24,7 +34,9 @@ __all__ = [
     "PathwaySettings",
     "PathwayTables",
     "load_tables",
+    "run_ablations",
     "run_hidden",
+    "run_inconsistency",
     "run_iterations",
     "run_noise",
     "run_pathways",

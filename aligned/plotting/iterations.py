@@ -128,7 +128,9 @@ def plot_map(table: pd.DataFrame, ax: Axes | None = None, gamma: float = 2.0) ->
     ax = axes_or_current(ax)
     left = table["f_d_low"].min() - 0.015
     right = table["f_d_high"].max() + 0.015
-    grid_d, grid_k = np.meshgrid(np.linspace(left, right, 200), np.linspace(0.05, 1.0, 200))
+    grid_d, grid_k = np.meshgrid(
+        np.linspace(max(left, 0.0), min(right, 1.0), 200), np.linspace(0.05, 1.0, 200)
+    )
     balance = balanced_consistency(grid_d, grid_k, gamma)
     lines = ax.contour(grid_d, grid_k, balance, levels=12, colors="0.8", linewidths=0.8)
     ax.clabel(lines, fmt="%.2f", fontsize="x-small", colors="0.6")

@@ -8,24 +8,31 @@ from typing import Any
 
 import pandas as pd
 
+from aligned.experiments.inconsistency import InconsistencyTables
 from aligned.experiments.iterations import IterationTables
 from aligned.experiments.noise import NoiseTables
 from aligned.experiments.pathways import PathwayTables
 from aligned.experiments.tables import load_tables
-from aligned.scorecard import loop, pathways, recovery
+from aligned.scorecard import inconsistency, loop, pathways, recovery
 from aligned.scorecard.claims import Claim
 
 __all__ = ["ANALYSES", "CLAIMS", "scorecard"]
 
 #: Analyses whose tables judge claims: name of the notebook (and folder) -> kind of tables.
 ANALYSES: dict[str, type] = {
+    "01_inconsistency": InconsistencyTables,
     "03_ecoli_iterations": IterationTables,
     "04_refinement_noise": NoiseTables,
     "05_kegg_enrichment": PathwayTables,
 }
 
 #: All claims that can be judged so far, in the paper's order.
-CLAIMS: tuple[Claim, ...] = (*loop.CLAIMS, *recovery.CLAIMS, *pathways.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *inconsistency.CLAIMS,
+    *loop.CLAIMS,
+    *recovery.CLAIMS,
+    *pathways.CLAIMS,
+)
 
 COLUMNS = [
     "claim", "statement", "published", "ours", "low", "high", "edition", "verdict", "reason",

@@ -1,7 +1,8 @@
 """Sphinx extension: the data cards as substitutions, so that no page types a number of the data.
 
 ``{{ demo.n_conditions }}`` comes from the demo data as built here, ``{{ ecoli.network.pairs }}``
-from ``results/ecoli/card.json``, which ``aligned data card ecoli --out …`` writes. Counts get
+from ``results/ecoli/card.json``, which ``aligned data card ecoli --out …`` writes (``human_tf``
+likewise). Counts get
 thousands separators, shares become percentages. An unknown key fails the build.
 """
 
@@ -26,8 +27,9 @@ def _readable(value: Any) -> Any:
 
 
 def _add_cards(app: Sphinx, config: Config) -> None:
-    ecoli = json.loads(asset("results/ecoli/card.json").read_text(encoding="utf-8"))
-    cards = {"demo": datasets.load("demo").card, "ecoli": ecoli}
+    cards = {"demo": datasets.load("demo").card}
+    for name in ("ecoli", "human_tf"):
+        cards[name] = json.loads(asset(f"results/{name}/card.json").read_text(encoding="utf-8"))
     config.myst_substitutions = {**config.myst_substitutions, **_readable(cards)}
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import yaml
 
 from aligned import datasets
-from aligned.datasets import registry
+from aligned.datasets import human_tf, registry
 from aligned.datasets.ecoli import Originals, originals, read_recipe
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -58,6 +58,25 @@ def ecoli_bundle(mirror: Path) -> datasets.Bundle:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(registry.MIRROR_VARIABLE, str(mirror))
         return datasets.load("ecoli")
+
+
+@pytest.fixture(scope="session")
+def human_paths(mirror: Path) -> dict[str, Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(registry.MIRROR_VARIABLE, str(mirror))
+        return registry.fetch("human_tf")
+
+
+@pytest.fixture(scope="session")
+def human_originals(human_paths: dict[str, Path]) -> human_tf.Originals:
+    return human_tf.originals(human_paths, human_tf.read_recipe())
+
+
+@pytest.fixture(scope="session")
+def human_bundle(mirror: Path) -> datasets.Bundle:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(registry.MIRROR_VARIABLE, str(mirror))
+        return datasets.load("human_tf")
 
 
 @pytest.fixture

@@ -182,5 +182,5 @@ def test_terms_of_ecocyc_and_kegg_are_told() -> None:
 
 def test_registry_describes_the_originals(mirror: Path, monkeypatch) -> None:
     monkeypatch.setenv(registry.MIRROR_VARIABLE, str(mirror))
-    table = registry.check(["ecoli"])
+    table = registry.check(["ecoli", "human_tf"])
     assert table["state"].eq("ok").all()
