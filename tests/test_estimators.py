@@ -1,0 +1,63 @@
+"""The adapter's estimators side by side: regret falls, and `local` is the less noisy one."""
+
+import numpy as np
+import pytest
+
+import aligned as al
+from aligned.experiments.estimators import CLOSE, EstimatorSettings, run_estimators
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    made = al.simulate(n_genes=80, n_regulators=15, seed=2)
+    return al.datasets.Bundle(
+        made.data, made.kb, None, made.go_counts, {}, {}, {"k": 1, "rule": "boolean"}
+    )
+
+
+def settings(**changes):
+    config = al.Config(n_networks=1, network_steps=5, k=1, rule="boolean")
+    return EstimatorSettings(
+        config, **{"genes": (30, 0), "seeds": (0,), "n_rows": 15, "steps": 60, **changes}
+    )
+
+
+@pytest.fixture(scope="module")
+def tables(bundle):
+    return run_estimators(bundle, settings(), progress=False)
+
+
+def test_there_is_one_run_per_estimator_number_of_genes_and_form(tables):
+    runs = ["estimator", "speak_only", "n_genes", "seed"]
+    assert len(tables.finals) == 2 * 2 * 2
+    assert not tables.finals.duplicated(runs).any()
+    assert (tables.curves.groupby(runs).size() == 7).all()
+
+
+def test_regret_starts_where_the_head_starts_and_is_never_below_the_optimum(tables):
+    first = tables.curves.query("step == 0")["regret"].to_numpy()
+    assert np.allclose(first, tables.finals["start"], equal_nan=True)
+    assert tables.curves["regret"].dropna().min() >= 0
+
+
+def test_local_learns_what_is_best(tables):
+    local = tables.finals.query("estimator == 'local' and speak_only")
+    assert (local["regret"] <= CLOSE).all()
+    assert (local["regret"] <= local["start"]).all()
+
+
+def test_the_gradient_of_local_is_less_noisy(tables):
+    noise = tables.finals.pivot(
+        index=["speak_only", "n_genes"], columns="estimator", values="noise"
+    ).fillna(np.inf)
+    assert (noise["local"] < noise["reinforce"]).all()
+
+
+def test_the_same_seed_gives_the_same_curve(bundle, tables):
+    again = run_estimators(bundle, settings(), progress=False)
+    assert again.curves.equals(tables.curves)
+
+
+def test_what_learns_nothing_is_refused():
+    with pytest.raises(ValueError, match="'exact' learns nothing; use 'local' or 'reinforce'"):
+        EstimatorSettings(estimators=("exact",))
