@@ -436,7 +436,7 @@ def test_scorecard_prefers_your_own_run(
     monkeypatch.setattr(scoring, "workspace", lambda name: own / name)
     nothing = aligned("scorecard", "--edition", "ecoli")
     assert (nothing.code, nothing.out) == (1, "")
-    assert "aligned run 03_ecoli_iterations --edition ecoli" in nothing.err
+    assert "aligned run 01_inconsistency --edition ecoli" in nothing.err
     shutil.copytree(tables, committed / "ecoli" / tables.name)
     assert f"tables of ecoli: {committed}" in aligned("scorecard").out
     shutil.copytree(tables, own / "ecoli" / "tables" / tables.name)

@@ -154,7 +154,7 @@ def test_faults_name_the_file(toy: anndata.AnnData, folder: Path) -> None:
     ("change", "message"),
     [
         ({"sign": [1, 2, 1]}, r"mine: row 1 of the network .* has sign .*2"),
-        ({"sign": None}, r"mine: .*lacks the column"),
+        ({"sign": None}, r"edges\.csv lacks the column sign .*rename"),
         ({"source": ["x", "x", "y"]}, r"none of the 2 perturbed genes"),
         ({"source": ["x", "x", "y"], "target": ["u", "v", "w"]}, r"share no gene"),
     ],
