@@ -10,11 +10,22 @@ import numpy.typing as npt
 from aligned.config import Config
 from aligned.metrics import balanced_consistency, confusion, f1_from_confusion
 
-__all__ = ["best_threshold", "class_frequencies", "decide", "inner_folds", "objective"]
+__all__ = ["CLOSURES", "best_threshold", "class_frequencies", "decide", "inner_folds", "objective"]
 
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
+
+#: Closures tried by ``k="auto"`` / ``rule="auto"``, simplest first.
+CLOSURES: tuple[tuple[int, str], ...] = (
+    (1, "boolean"),
+    (2, "boolean"),
+    (2, "majority"),
+    (3, "boolean"),
+    (3, "majority"),
+    (5, "boolean"),
+    (5, "majority"),
+)
 
 #: Shares of cells called that the threshold search tries.
 CALLED_SHARES = np.geomspace(0.0005, 0.5, 30)

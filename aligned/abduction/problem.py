@@ -14,7 +14,7 @@ from aligned.alignment import gene_weights
 from aligned.config import Config
 from aligned.datasets.contract import check_overlap, validate
 from aligned.datasets.rows import Rows
-from aligned.decisions import objective
+from aligned.decisions import CLOSURES, objective
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import data_consistency
 
@@ -27,17 +27,6 @@ SCORES = {
     "neural": "the network's own call",
     "integrated": "its fusion with the current network of knowledge, by the adapter",
 }
-
-#: Closures tried by ``k="auto"`` / ``rule="auto"``, simplest first.
-CLOSURES: tuple[tuple[int, str], ...] = (
-    (1, "boolean"),
-    (2, "boolean"),
-    (2, "majority"),
-    (3, "boolean"),
-    (3, "majority"),
-    (5, "boolean"),
-    (5, "majority"),
-)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ far an edge, a two-step path or an edge to a neighbour on the genome can be trus
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,9 +97,9 @@ class LogisticOnNetworkFeatures(Baseline):
             self._known[key] = network_features(self, rows, place)
         return self._known[key]
 
-    @property
+    @cached_property
     def _known(self) -> dict[tuple[bytes, bytes, bytes], Float32]:
-        return self.__dict__.setdefault("_features", {})
+        return {}
 
 
 class BoostedOnNetworkFeatures(LogisticOnNetworkFeatures):

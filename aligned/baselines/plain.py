@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aligned.baselines.base import Baseline
 from aligned.datasets.rows import Rows
-from aligned.decisions import class_frequencies
+from aligned.decisions import CLOSURES, class_frequencies
 from aligned.knowledge import KnowledgeBase
 
 __all__ = [
@@ -124,15 +124,7 @@ class KnowledgeOnly(Baseline):
     name = "KB only"
     description = "deduction at the closure that is best on the training conditions, no other data"
     #: Closures tried (k, rule), simplest first, whatever closure ``config`` gives the model.
-    settings = (
-        (1, "boolean"),
-        (2, "boolean"),
-        (2, "majority"),
-        (3, "boolean"),
-        (3, "majority"),
-        (5, "boolean"),
-        (5, "majority"),
-    )
+    settings = CLOSURES
 
     def settled(self, train: Rows, rows: Rows) -> tuple[Bool, Int8] | None:
         return np.ones(rows.y.shape, bool), self._deduce(rows, self._closing())

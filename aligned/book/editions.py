@@ -116,9 +116,7 @@ def load_edition(name: str = DEFAULT) -> Edition:
     if missing:
         raise ValueError(f"edition {name!r} lacks the key {missing[0]!r} in its YAML; add it.")
     pages = raw.get("pages")
-    if (
-        pages is None and name != DEFAULT and not is_report(name)
-    ):  # the book's own extra pages are in every edition
+    if pages is None and name in editions():  # the book's own extra pages are in every edition
         pages = _read(DEFAULT).get("pages")
     return Edition(
         name=name,

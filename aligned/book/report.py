@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import shutil
 import tempfile
@@ -78,7 +79,7 @@ def build_report(
     source = _stage(folder, executed, study, bundle, [*notes, *more])
     publish(source, folder, say)
     index = folder / "index.html"
-    index.write_text(_INDEX.format(title=_escaped(study.title)), encoding="utf-8")
+    index.write_text(_INDEX.format(title=html.escape(study.title)), encoding="utf-8")
     return index
 
 
@@ -253,7 +254,3 @@ def _kept(cells: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 lines.append(line)
         if "".join(lines).strip():
             yield {**cell, "source": "".join(lines).rstrip("\n")}
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")

@@ -229,13 +229,13 @@ def _read(study: Study) -> Bundle:
     if study.data.is_dir():
         given = load_bundle(study.data)
         data, edges = given.data, given.kb.to_edges()
-        gene_sets, genes = given.gene_sets, None
+        gene_sets = given.gene_sets
     else:
         if not study.data.is_file():
             raise FileNotFoundError(f"there is no file {study.data}; correct the path of the data.")
         is_h5ad = study.data.suffix == ".h5ad"
         data = load_data(study.data) if is_h5ad else read_responses(study.data, study.threshold)
-        edges, gene_sets, genes = data.uns.get("network"), {}, None
+        edges, gene_sets = data.uns.get("network"), {}
     if study.network is not None:
         edges = load_edges(study.network)
     if not isinstance(edges, pd.DataFrame):
@@ -249,7 +249,6 @@ def _read(study: Study) -> Bundle:
     return assemble(
         data,
         edges,
-        genes=genes,
         gene_sets=gene_sets,
         card={**about, "yardstick": dict(study.yardstick)},
         where=str(study.network or study.data),

@@ -64,6 +64,10 @@ class DataFile:
     terms: str = ""
     editions: tuple[str, ...] = ()
 
+    def source(self) -> dict[str, str]:
+        """What a data card says of the file."""
+        return {key: getattr(self, key) for key in ("name", "url", "sha256", "licence", "citation")}
+
 
 def files(edition: str | None = None, *, registry: Path | None = None) -> tuple[DataFile, ...]:
     """All registered files, or those that one edition needs.

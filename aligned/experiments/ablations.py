@@ -7,8 +7,6 @@ edition, also where the variant itself was given another one.
 from __future__ import annotations
 
 import dataclasses
-import os
-import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from anndata import AnnData
 from joblib import Parallel, delayed
 from tqdm import tqdm
@@ -27,8 +24,21 @@ from aligned.abduction.records import Yardsticks
 from aligned.config import Config
 from aligned.datasets import Bundle, folds
 from aligned.datasets.rows import Rows
-from aligned.datasets.splits import linked_conditions, with_split
-from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_columns
+from aligned.experiments.fits import (
+    first_perturbed,
+    fold_data,
+    joined_folds,
+    memory_used,
+    one_thread_each,
+)
+from aligned.experiments.statistics import (
+    METRICS,
+    Bootstrap,
+    Scored,
+    interval,
+    ratio,
+    with_columns,
+)
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import bootstrap_weights, confusion
 from aligned.topology import rewired
@@ -187,9 +197,8 @@ def run_ablations(
     if memory is not None:
         memory.update(d.memory_mb for d in done)
     rows = Rows.of(bundle.data, bundle.kb)
-    position = {name: i for i, name in enumerate(rows.names)}
-    first = np.array([bundle.kb.genes[rows.x[[i]].indices.min()] for i in range(len(rows))])
-    pooled = {v: _pool([d for d in done if d.variant == v], position) for v in settings.chosen}
+    first = first_perturbed(rows, bundle.kb)
+    pooled = {v: _pool([d for d in done if d.variant == v], rows) for v in settings.chosen}
     tested = next(iter(pooled.values()))[0]
     gamma, n_seeds = settings.config.gamma, len(settings.seeds)
     bootstrap = Bootstrap(first[tested], n_seeds, settings.n_boot, 0, gamma)
@@ -216,18 +225,12 @@ def _fit(
     seed: int,
     labels: pd.Series,
 ) -> _Fold:
-    here = with_split(data, labels)
-    if settings.split == "control_safe":
-        here.obs["group"] = linked_conditions(here).astype(str)
+    here = fold_data(data, labels, settings.split)
     how = VARIANTS[variant]
     config = settings.config.replace(**how.changes, seed=seed)
     given = how.network(kb, seed) if how.network else kb
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if settings.n_jobs > 1 else threads)
-    try:
+    with one_thread_each(settings.n_jobs):
         model = Aligned(config).fit(here, given, "A", yardstick=yardstick)
-    finally:
-        torch.set_num_threads(threads)
     test = model.problem.test
     truth = Yardsticks(Closing(**yardstick), kb).deductions(test, kb, model.problem.measured)
     delta = truth["original"][0]
@@ -236,8 +239,8 @@ def _fit(
         for score, called in phase.predictions.items():
             counts[phase.stage, score, "data"] = confusion(test.y, called, test.counted)
             counts[phase.stage, score, "kb"] = confusion(delta, called, test.counted)
-    used = (os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return _Fold(variant, seed, list(map(str, test.names)), counts, _trust(model, test), used)
+    names = list(map(str, test.names))
+    return _Fold(variant, seed, names, counts, _trust(model, test), memory_used())
 
 
 def _trust(model: Aligned, test: Rows) -> dict[str, Counts]:
@@ -261,17 +264,16 @@ def _trust(model: Aligned, test: Rows) -> dict[str, Counts]:
 
 
 def _pool(
-    done: list[_Fold], position: dict[str, int]
+    done: list[_Fold], rows: Rows
 ) -> tuple[npt.NDArray[np.intp], dict[tuple[str, str, str], Counts], dict[str, Counts]]:
     """Rows tested (in data order), counts (seeds, rows, 3, 3) per key, trust (seeds, rows)."""
     per_seed = []
     for seed in dict.fromkeys(d.seed for d in done):
         mine = [d for d in done if d.seed == seed]
-        where = np.array([position[name] for d in mine for name in d.rows])
-        order = np.argsort(where)
-        counts = {k: np.concatenate([d.counts[k] for d in mine])[order] for k in mine[0].counts}
-        trust = {k: np.concatenate([d.trust[k] for d in mine])[order] for k in mine[0].trust}
-        per_seed.append((where[order], counts, trust))
+        names = [d.rows for d in mine]
+        tested, counts = joined_folds(names, [d.counts for d in mine], rows)
+        _, trust = joined_folds(names, [d.trust for d in mine], rows)
+        per_seed.append((tested, counts, trust))
     tested, counts, trust = per_seed[0]
     return (
         tested,
@@ -359,9 +361,5 @@ def _trust_table(trust: Mapping[str, dict[str, Counts]], weights: Counts) -> pd.
 
 def _ratio(part: Float, whole: Float, weights: Counts) -> dict[str, float]:
     """A pooled share with its 95% interval over resampled perturbations; nan without any cell."""
-    drawn = weights @ np.stack([part, whole], axis=1)
-    if whole.sum() == 0:
-        return dict.fromkeys(("value", "low", "high"), float("nan"))
-    low, high = np.nanquantile(drawn[:, 0] / np.where(drawn[:, 1] > 0, drawn[:, 1], np.nan),
-                               [0.025, 0.975])  # fmt: skip
-    return {"value": float(part.sum() / whole.sum()), "low": float(low), "high": float(high)}
+    low, high = interval(part, whole, weights)
+    return {"value": ratio(part.sum(), whole.sum()), "low": low, "high": high}

@@ -23,13 +23,12 @@ from aligned.experiments.inconsistency_nulls import NULLS, agreement, label_draw
 from aligned.experiments.inconsistency_tables import (
     annotation_table,
     edge_table,
-    interval,
-    ratio,
     regulator_table,
     retrieval_table,
     sides_table,
 )
 from aligned.experiments.iterations import card_table
+from aligned.experiments.statistics import interval, ratio
 from aligned.knowledge import RULES, Deduction, KnowledgeBase
 from aligned.knowledge.agreement import agreement_counts
 from aligned.metrics import bootstrap_weights

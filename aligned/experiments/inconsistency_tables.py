@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aligned.datasets.rows import Rows
+from aligned.experiments.statistics import interval, ratio
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import bootstrap_weights
 from aligned.recovery import states
@@ -17,8 +18,6 @@ from aligned.recovery import states
 __all__ = [
     "annotation_table",
     "edge_table",
-    "interval",
-    "ratio",
     "regulator_table",
     "retrieval_table",
     "sides_table",
@@ -32,28 +31,9 @@ Index = npt.NDArray[np.intp]
 
 #: Signs of a pair by its state: none, +, -, both.
 SAYS = np.array(["no edge", "+", "-", "both signs"], dtype=object)
+#: Sign of a pair's effect by its state; both signs say nothing.
+SIGN = np.array([0, 1, -1, 0], dtype=np.int8)
 OUTCOMES = ("expected sign", "opposite sign", "changed, edge of both signs", "unchanged")
-
-
-def ratio(part: float, whole: float) -> float:
-    """A share; nan of nothing."""
-    return float(part / whole) if whole else float("nan")
-
-
-def interval(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Int) -> tuple[float, float]:
-    """95% bootstrap interval of ``sum(part) / sum(whole)``; ``weights`` has shape (n, conditions).
-
-    Examples
-    --------
-    >>> interval([1, 1], [2, 2], bootstrap_weights(["a", "b"], 20, 0))
-    (0.5, 0.5)
-    """
-    top, below = weights @ np.asarray(part, float), weights @ np.asarray(whole, float)
-    drawn = top[below > 0] / below[below > 0]
-    if not len(drawn):
-        return float("nan"), float("nan")
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
 
 
 # ---------------------------------------------------------------------------------------- edges
@@ -92,8 +72,7 @@ def edge_table(kb: KnowledgeBase, rows: Rows, measured: Index) -> pd.DataFrame:
         target = np.flatnonzero(state[row])
         here = np.ix_(chosen[mine], target)
         counted, y = rows.counted[here], rows.y[here]
-        sign = np.array([0, 1, -1, 0], dtype=np.int8)[state[row, target]]
-        deduced = x[mine][:, None] * sign
+        deduced = x[mine][:, None] * SIGN[state[row, target]]
         changed = counted & (y != 0)
         parts.append(
             pd.DataFrame(
@@ -131,7 +110,7 @@ def retrieval_table(
     """
     chosen, regulator, x = _singles(kb, rows)
     state = states(kb)[:, measured]
-    sign = np.array([0, 1, -1, 0], dtype=np.int8)[state]
+    sign = SIGN[state]
     seen: dict[str, list[float]] = {outcome: [] for outcome in OUTCOMES}
     due: dict[str, list[float]] = {outcome: [] for outcome in OUTCOMES}
     whole = []
@@ -280,6 +259,17 @@ def _says(kb: KnowledgeBase, edges: pd.DataFrame) -> npt.NDArray[np.object_]:
 # --------------------------------------------------------------------- regulators and annotation
 
 
+def _changes(rows: Rows, delta: Int8) -> dict[str, npt.NDArray[np.bool_]]:
+    """Measured changes, and those that the network explains, contradicts or says nothing of."""
+    changed = rows.counted & (rows.y != 0)
+    return {
+        "changed": changed,
+        "consistent": changed & (delta == rows.y),
+        "conflicting": changed & (delta == -rows.y),
+        "absent": changed & (delta == 0),
+    }
+
+
 def regulator_table(kb: KnowledgeBase, rows: Rows, delta: Int8) -> pd.DataFrame:
     """Per perturbation: conditions, measured changes, and how many the network explains.
 
@@ -291,7 +281,7 @@ def regulator_table(kb: KnowledgeBase, rows: Rows, delta: Int8) -> pd.DataFrame:
         ``perturbation`` (ids joined by ``+``), ``name, conditions, changed, consistent,
         conflicting, absent, agreement``; nan where the network speaks of no measured change.
     """
-    changed = rows.counted & (rows.y != 0)
+    cells = _changes(rows, delta)
     ids = ["+".join(kb.genes[j] for j in rows.x[[i]].indices) for i in range(len(rows))]
     names = ["+".join(kb.names.get(g, g) for g in p.split("+")) for p in ids]
     frame = pd.DataFrame(
@@ -299,10 +289,7 @@ def regulator_table(kb: KnowledgeBase, rows: Rows, delta: Int8) -> pd.DataFrame:
             "perturbation": ids,
             "name": names,
             "conditions": 1,
-            "changed": changed.sum(axis=1),
-            "consistent": (changed & (delta == rows.y)).sum(axis=1),
-            "conflicting": (changed & (delta == -rows.y)).sum(axis=1),
-            "absent": (changed & (delta == 0)).sum(axis=1),
+            **{name: mask.sum(axis=1) for name, mask in cells.items()},
         }
     )
     table = frame.groupby(["perturbation", "name"], as_index=False, sort=False).sum()
@@ -353,12 +340,7 @@ def annotation_table(
         "GO annotations": go_counts.reindex(genes).fillna(0).to_numpy(),
         "regulators in the network": degree,
     }
-    changed = rows.counted & (rows.y != 0)
-    cells = {
-        "consistent": changed & (delta == rows.y),
-        "conflicting": changed & (delta == -rows.y),
-        "absent": changed & (delta == 0),
-    }
+    cells = _changes(rows, delta)
     table: list[dict[str, Any]] = []
     for by, values in kinds.items():
         groups = thirds(values)
@@ -367,11 +349,10 @@ def annotation_table(
             if not mine.any():
                 continue
             counts = {name: mask[:, mine].sum(axis=1) for name, mask in cells.items()}
-            every = changed[:, mine].sum(axis=1)
             spoken = counts["consistent"] + counts["conflicting"]
             pairs = {
-                "absent": (counts["absent"], every),
-                "conflicting": (counts["conflicting"], every),
+                "absent": (counts["absent"], counts["changed"]),
+                "conflicting": (counts["conflicting"], counts["changed"]),
                 "conflicting where it speaks": (counts["conflicting"], spoken),
             }
             for quantity, (part, total) in pairs.items():

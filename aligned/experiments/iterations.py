@@ -8,8 +8,6 @@ share of the edges and is scored where the complete network says something the v
 from __future__ import annotations
 
 import dataclasses
-import os
-import resource
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from anndata import AnnData
 from joblib import Parallel, delayed
 from tqdm import tqdm
@@ -30,8 +27,14 @@ from aligned.baselines import BASELINES
 from aligned.config import Config
 from aligned.datasets import Bundle, folds
 from aligned.datasets.rows import Rows
-from aligned.datasets.splits import linked_conditions, with_split
 from aligned.experiments.edits import edit_support, edit_table, net_edits
+from aligned.experiments.fits import (
+    first_perturbed,
+    fold_data,
+    joined_folds,
+    memory_used,
+    one_thread_each,
+)
 from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_columns
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import confusion, f1_from_confusion
@@ -197,31 +200,14 @@ def _fit_fold(
     job: dict[str, Any],
 ) -> _Fold:
     """Fit the schedule and its control on one fold, and the baselines beside them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if settings.n_jobs > 1 else threads)
-    try:
-        return _fit_fold_here(data, kb, yardstick, settings, job)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _fit_fold_here(
-    data: AnnData,
-    kb: KnowledgeBase,
-    yardstick: dict[str, Any],
-    settings: IterationSettings,
-    job: dict[str, Any],
-) -> _Fold:
-    here = with_split(data, job["labels"])
-    if job["split"] == "control_safe":
-        here.obs["group"] = linked_conditions(here).astype(str)
+    here = fold_data(data, job["labels"], job["split"])
     config = settings.config.replace(seed=job["seed"])
     visible, complete = kb, None
     if job["hidden"]:
         visible, _ = kb.hold_out(settings.heldout_share, seed=job["seed"])
         complete = kb
     options: dict[str, Any] = {"yardstick": yardstick, "complete_kb": complete}
-    with tempfile.TemporaryDirectory() as folder:
+    with one_thread_each(settings.n_jobs), tempfile.TemporaryDirectory() as folder:
         model = Aligned(config).fit(here, visible, settings.schedule, checkpoint=folder, **options)
         phases = list(model.phases)
         if not job["hidden"]:
@@ -240,7 +226,7 @@ def _fit_fold_here(
         {p.stage: p.n_edits for p in phases},
         net_edits(visible, model.kb, model.edits),
         model.problem.tried,
-        (os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        memory_used(),
     )
 
 
@@ -276,7 +262,6 @@ class _Pool:
 
 def _pool(results: list[_Fold], rows: Rows, settings: IterationSettings) -> list[_Pool]:
     pools = []
-    position = {name: i for i, name in enumerate(rows.names)}
     for split, hidden in dict.fromkeys((r.job["split"], r.job["hidden"]) for r in results):
         per_seed = []
         for seed in settings.seeds:
@@ -285,12 +270,7 @@ def _pool(results: list[_Fold], rows: Rows, settings: IterationSettings) -> list
                 for r in results
                 if (r.job["split"], r.job["hidden"], r.job["seed"]) == (split, hidden, seed)
             ]
-            where = np.array([position[name] for r in mine for name in r.rows])
-            order = np.argsort(where)
-            joined = {
-                key: np.concatenate([r.counts[key] for r in mine])[order] for key in mine[0].counts
-            }
-            per_seed.append((where[order], joined))
+            per_seed.append(joined_folds([r.rows for r in mine], [r.counts for r in mine], rows))
         tested = per_seed[0][0]
         counts = {key: np.stack([joined[key] for _, joined in per_seed]) for key in per_seed[0][1]}
         stages = next(
@@ -329,7 +309,7 @@ def _score_all(
     pools: list[_Pool], bundle: Bundle, rows: Rows, settings: IterationSettings
 ) -> dict[tuple[str, str, str, str, str], Scored]:
     """(split, stage or method, score, yardstick, subset) -> scores."""
-    first = np.array([bundle.kb.genes[rows.x[[i]].indices.min()] for i in range(len(rows))])
+    first = first_perturbed(rows, bundle.kb)
     subsets = _subsets(bundle, rows)
     scored: dict[tuple[str, str, str, str, str], Scored] = {}
     for pool in pools:

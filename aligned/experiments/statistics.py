@@ -10,7 +10,7 @@ import pandas as pd
 
 from aligned.metrics import balanced_consistency, bootstrap_weights, f1_from_confusion
 
-__all__ = ["METRICS", "Bootstrap", "Scored", "signed_interval"]
+__all__ = ["METRICS", "Bootstrap", "Scored", "interval", "ratio", "signed_interval"]
 
 Float = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -119,3 +119,24 @@ def signed_interval(mean: float, low: float, high: float) -> str:
     """
     first, *ends = (f"{round(float(x), 3) + 0.0:+.3f}" for x in (mean, low, high))
     return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
+
+
+def ratio(part: float, whole: float) -> float:
+    """A share; nan of nothing."""
+    return float(part / whole) if whole else float("nan")
+
+
+def interval(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Counts) -> tuple[float, float]:
+    """95% bootstrap interval of ``sum(part) / sum(whole)``; ``weights`` has shape (n, conditions).
+
+    Examples
+    --------
+    >>> interval([1, 1], [2, 2], bootstrap_weights(["a", "b"], 20, 0))
+    (0.5, 0.5)
+    """
+    top, below = weights @ np.asarray(part, float), weights @ np.asarray(whole, float)
+    drawn = top[below > 0] / below[below > 0]
+    if not len(drawn):
+        return float("nan"), float("nan")
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)

@@ -269,13 +269,9 @@ def _card(
         "other_unknown_names": list(read.other_network.unknown),
         "other_edges_without_sign": len(read.other_network.unsigned),
         "limits": list(recipe["limits"]),
-        "sources": [_source(file) for file in sources],
+        "sources": [file.source() for file in sources],
     }
 
 
 def _counts(column: pd.Series) -> dict[str, int]:
     return {str(value): int(count) for value, count in column.value_counts().items()}
-
-
-def _source(file: DataFile) -> dict[str, str]:
-    return {key: getattr(file, key) for key in ("name", "url", "sha256", "licence", "citation")}

@@ -281,7 +281,7 @@ def _card(
         "n_gene_sets": len(read.kegg),
         "aliases": dict(recipe["aliases"]),
         "limits": list(recipe["limits"]),
-        "sources": [_source(file) for file in sources],
+        "sources": [file.source() for file in sources],
     }
 
 
@@ -328,7 +328,3 @@ def _counts(values: Any) -> dict[str, int]:
 
 def _factors(signatures: Sequence[Signature]) -> int:
     return len({s.factor for s in signatures})
-
-
-def _source(file: DataFile) -> dict[str, str]:
-    return {key: getattr(file, key) for key in ("name", "url", "sha256", "licence", "citation")}
