@@ -14,6 +14,8 @@ from pandas.testing import assert_frame_equal
 from scipy.stats import norm
 
 import aligned as al
+from aligned.book.editions import editions, load_edition
+from aligned.book.study import PARAMETERS
 from aligned.datasets import Bundle
 from aligned.enrichment import GeneSets, Halves, recovery
 from aligned.experiments import load_tables, pathways_report, save_tables
@@ -341,3 +343,14 @@ def test_the_module_drawing_shows_every_gene_once_and_every_edit(tables) -> None
         ax = draw.plot_module(nodes, edges, when, plt.subplots()[1])
         assert len(ax.patches) == (edges[when] != "0").sum()
     plt.close("all")
+
+
+@pytest.mark.parametrize("edition", [*editions(), "a report"])
+def test_what_an_edition_asks_for_is_enough(edition):
+    name, known = (
+        "05_kegg_enrichment",
+        {field.name for field in dataclasses.fields(PathwaySettings)},
+    )
+    report = edition == "a report"
+    asked = PARAMETERS[name] if report else load_edition(edition).notebooks.get(name, {})
+    PathwaySettings(**{key: value for key, value in asked.items() if key in known})

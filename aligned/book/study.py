@@ -36,7 +36,7 @@ __all__ = [
 PARAMETERS: dict[str, dict[str, Any]] = {
     "01_inconsistency": {},
     "03_ecoli_iterations": {"folds": 4, "n_seeds": 1, "n_networks": 2, "splits": ["control_safe"]},
-    "05_kegg_enrichment": {"min_size": 5, "n_splits": 10, "n_null": 19, "n_topology": 3},
+    "05_kegg_enrichment": {"min_size": 5, "n_splits": 10, "n_null": 39, "n_topology": 3},
 }
 _NEEDS_SETS = "05_kegg_enrichment"
 _SETTINGS = "study.yaml"
