@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aligned.cli import data, model, network, own, publish, scoring
+from aligned.cli import cells, data, model, network, own, publish, scoring
 
 __all__ = ["app", "main"]
 
@@ -38,6 +38,7 @@ own.add_to(app)
 model.add_to(app)
 network.add_to(app)
 scoring.add_to(app)
+cells.add_to(data.app)
 app.add_typer(data.app, name="data")
 
 
