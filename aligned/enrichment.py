@@ -163,6 +163,11 @@ def over_representation(kb: KnowledgeBase, sets: GeneSets, min_regulon: int = 5)
     tested = np.flatnonzero(regulon >= min_regulon)
     overlap = (pairs[tested] @ sets.matrix(len(kb.genes)).T).toarray()
     size, drawn, total = sets.sizes[None, :], regulon[tested][:, None], len(sets.universe)
+    p = np.ones(overlap.shape)  # where nothing overlaps
+    row, column = np.nonzero(overlap)
+    cases = np.stack([overlap[row, column], size[0, column], drawn[row, 0]])
+    once, which = np.unique(cases, axis=1, return_inverse=True)  # many pairs ask the same
+    p[row, column] = hypergeom.sf(once[0] - 1, total, once[1], once[2])[which.ravel()]
     table = pd.DataFrame(
         {
             "regulator": np.repeat(np.array(kb.regulators, dtype=object)[tested], len(sets.names)),
@@ -171,7 +176,7 @@ def over_representation(kb: KnowledgeBase, sets: GeneSets, min_regulon: int = 5)
             "regulon": np.broadcast_to(drawn, overlap.shape).ravel(),
             "size": np.broadcast_to(size, overlap.shape).ravel(),
             "expected": (drawn * size / total).ravel(),
-            "p": hypergeom.sf(overlap - 1, total, size, drawn).ravel(),
+            "p": p.ravel(),
         }
     )
     return table.assign(q=false_discovery_control(table["p"]) if len(table) else [])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import json
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,7 +19,8 @@ import aligned as al
 from aligned.book.editions import editions, load_edition
 from aligned.book.study import PARAMETERS
 from aligned.datasets import Bundle
-from aligned.enrichment import GeneSets, Halves, recovery
+from aligned.datasets.ecoli.annotation import imodulon_table
+from aligned.enrichment import GeneSets, Halves, influence, preranked, recovery
 from aligned.experiments import load_tables, pathways_report, save_tables
 from aligned.experiments.edit_meaning import RELATIONS, meaning_table, relations
 from aligned.experiments.pathway_changes import (
@@ -29,7 +32,13 @@ from aligned.experiments.pathway_changes import (
     random_edits,
     scattered,
 )
-from aligned.experiments.pathway_tables import proportion
+from aligned.experiments.pathway_tables import (
+    MEASURED_ONLY,
+    distinct,
+    enrichment_table,
+    meaning,
+    proportion,
+)
 from aligned.experiments.pathways import (
     BOUNDS,
     NETWORKS,
@@ -97,6 +106,30 @@ def test_random_edits_refuse_edits_of_another_network(sim) -> None:
         matched_edits(sim.kb, edit, 0)
 
 
+def test_random_edits_of_measured_genes_fall_on_measured_genes(sim) -> None:
+    genes = np.array(sim.kb.genes)
+    measured = np.random.default_rng(4).random(len(genes)) < 0.5
+    seen = set(genes[measured])
+    edits = sim.kb.changes_to(sim.truth)
+    ours = edits[edits["target"].isin(seen)]
+    for seed in range(5):
+        made = sim.kb.changes_to(matched_edits(sim.kb, ours, seed, measured))
+        assert len(made) == len(ours)
+        assert set(made["target"]) <= seen
+    stray = sim.kb.changes_to(matched_edits(sim.kb, ours, 0))
+    assert not set(stray["target"]) <= seen
+    mixed = sim.kb.changes_to(matched_edits(sim.kb, edits, 0, measured))
+    assert mixed["target"].isin(seen).sum() == edits["target"].isin(seen).sum()
+
+
+def test_random_edits_check_genes_and_mask(sim) -> None:
+    edit = pd.DataFrame({"source": ["tf01"], "target": "nowhere", "before": "0", "after": "+"})
+    with pytest.raises(ValueError, match="an edit's target 'nowhere' is no gene of this network"):
+        matched_edits(sim.kb, edit, 0)
+    with pytest.raises(ValueError, match=r"measured has shape \(3,\); give one value for each"):
+        matched_edits(sim.kb, edit, 0, [True, False, True])
+
+
 def test_destroyed_modules_are_held_by_nobody_and_signs_stay(sim, ruler) -> None:
     destroyed = scattered(sim.kb, ruler.sets, seed=0)
     before, after = held(sim.kb, ruler.sets), held(destroyed, ruler.sets)
@@ -114,7 +147,8 @@ def test_destroyed_modules_are_held_by_nobody_and_signs_stay(sim, ruler) -> None
 
 def test_a_network_does_not_differ_from_itself(sim, ruler) -> None:
     null = random_edits(sim.kb, sim.kb.changes_to(sim.kb), ruler, 39)
-    found = compare(sim.kb, sim.kb, ruler, null)
+    same = ruler.scores(sim.kb)
+    found = compare(same, same, ruler, null)
     assert (found.changes["verdict"] == "unchanged").all()
     assert (found.changes[["change", "low", "high"]] == 0).all(axis=None)
     assert not found.overall["flagged"].any()
@@ -124,18 +158,19 @@ def test_destroyed_modules_are_flagged_and_random_edits_are_not(sim, ruler) -> N
     destroyed = scattered(sim.kb, ruler.sets, seed=0)
     edits = sim.kb.changes_to(destroyed)
     null = random_edits(sim.kb, edits, ruler, 39)
-    found = compare(sim.kb, destroyed, ruler, null)
+    start = ruler.scores(sim.kb)
+    found = compare(start, ruler.scores(destroyed), ruler, null)
     recovered = found.changes[found.changes["statistic"] == "recovery"]
     assert (recovered["verdict"] == "lost").mean() >= 0.5
     assert found.overall["flagged"].any()
-    random = compare(sim.kb, matched_edits(sim.kb, edits, 10**6), ruler, null)
+    random = compare(start, ruler.scores(matched_edits(sim.kb, edits, 10**6)), ruler, null)
     assert not random.overall["flagged"].any()
 
 
 def test_changes_intervals_and_tests_are_recomputed(sim, ruler) -> None:
     noisy = sim.kb.corrupt(0.3, seed=5)
     null = random_edits(sim.kb, sim.kb.changes_to(noisy), ruler, 39)
-    found = compare(sim.kb, noisy, ruler, null).changes
+    found = compare(ruler.scores(sim.kb), ruler.scores(noisy), ruler, null).changes
     ours = found[found["statistic"] == "recovery"].reset_index(drop=True)
     gap = recovery(noisy, ruler.halves) - recovery(sim.kb, ruler.halves)
     assert ours["change"].to_numpy() == pytest.approx(gap.mean(axis=1))
@@ -156,10 +191,39 @@ def test_changes_intervals_and_tests_are_recomputed(sim, ruler) -> None:
     assert (ours["q"].to_numpy() >= single - 1e-12).all()
 
 
+def test_scores_are_those_of_the_network_and_of_its_halves(sim, ruler) -> None:
+    found, whole = ruler.scores(sim.kb), ruler.measure(sim.kb)
+    for name in STATISTICS:
+        assert (found.whole[name] == whole[name]).all()
+    assert (found.halves["recovery"] == recovery(sim.kb, ruler.halves)).all()
+    scores = influence(sim.kb, ruler.damping)
+    halves = ruler.halves.seeds[2]
+    es = preranked(scores, ruler.sets.universe, list(halves), permutations=1, seed=0)["es"]
+    row = ruler.enrichment(sim.kb).iloc[2]
+    expected = es.to_numpy() * row["nes"] / row["es"]
+    assert found.halves["influence"][2] == pytest.approx(expected)
+
+
+def test_equal_networks_are_measured_once(sim, ruler, monkeypatch) -> None:
+    nets = {"one": sim.kb, "same": sim.kb.corrupt(0.0, seed=3), "other": sim.truth}
+    assert distinct(nets) == {"one": "one", "same": "one", "other": "other"}
+    asked = []
+    true = Ruler.enrichment
+    monkeypatch.setattr(Ruler, "enrichment", lambda self, kb: asked.append(kb) or true(self, kb))
+    table = enrichment_table(nets, ruler, 40)
+    assert asked == [sim.kb, sim.truth]
+    one, same = (
+        table[table["network"] == name].drop(columns="network") for name in ("one", "same")
+    )
+    assert_frame_equal(one.reset_index(drop=True), same.reset_index(drop=True))
+
+
 def test_p_values_are_uniform_where_nothing_but_chance_edits(sim, ruler) -> None:
     edits = sim.kb.changes_to(sim.kb.corrupt(0.3, seed=5))
     null = random_edits(sim.kb, edits, ruler, 39)
-    drawn = [compare(sim.kb, matched_edits(sim.kb, edits, 5000 + i), ruler, null) for i in range(8)]
+    start = ruler.scores(sim.kb)
+    others = [ruler.scores(matched_edits(sim.kb, edits, 5000 + i)) for i in range(8)]
+    drawn = [compare(start, other, ruler, null) for other in others]
     p = np.concatenate([found.changes["p_random"] for found in drawn])
     assert 0.35 < p.mean() < 0.65
     assert (p <= 0.05).mean() < 0.15
@@ -179,7 +243,8 @@ def test_proportions_have_the_wilson_interval() -> None:
 def test_the_meaning_of_added_edges_is_counted_by_hand(sim, ruler) -> None:
     kb = sim.kb
     added = kb.changes_to(sim.truth).query("before == '0'")
-    related = relations(kb, ruler.sets, sim.truth)
+    modules = imodulons(sim)
+    related = relations(kb, ruler.sets, sim.truth, genome(kb), modules)
     assert list(related) == list(RELATIONS)
     found = meaning_table(kb, added, related, np.ones(len(kb.genes), bool)).set_index("relation")
     assert found.at["in the other network", "share"] == 1
@@ -203,15 +268,99 @@ def test_the_meaning_of_added_edges_is_counted_by_hand(sim, ruler) -> None:
     assert row["low"] <= row["difference"] <= row["high"]
 
 
-def test_neighbours_are_next_in_gene_order() -> None:
+def genome(kb: al.KnowledgeBase) -> pd.DataFrame:
+    """Genes of 90 base pairs, one every 100, in threes on one strand."""
+    start = 100 * np.arange(len(kb.genes))
+    strand = np.where(np.arange(len(kb.genes)) // 3 % 2, "+", "-")
+    return pd.DataFrame({"start": start, "end": start + 89, "strand": strand}, index=kb.genes)
+
+
+def imodulons(sim: al.simulate) -> pd.DataFrame:
+    """The planted gene sets as iModulons."""
+    rows = [(name, gene) for name, genes in sim.gene_sets.items() for gene in genes]
+    return pd.DataFrame(rows, columns=["imodulon", "gene"])
+
+
+def test_imodulons_count_as_gene_sets_do(sim, ruler) -> None:
+    every = GeneSets.of(sim.gene_sets, sim.kb.genes, 2, len(sim.kb.genes))
+    related = relations(sim.kb, every, None, imodulons=imodulons(sim))
+    assert (related["same iModulon"] == related["same pathway"]).all()
+    assert related["same iModulon"].any()
+    assert (related["iModulon of the regulon"] == related["pathway of the regulon"]).all()
+
+
+def test_edges_behind_rebuilt_responses_are_told_apart(sim, ruler) -> None:
+    data = sim.data.copy()
+    edits = sim.kb.changes_to(sim.truth)
+    added = edits[edits["before"] == "0"]
+    x = data.obsm["perturbation"].toarray()
+    genes = list(map(str, data.uns["genes"]))
+    touched = added["source"].map(lambda g: bool(x[:, genes.index(g)].any()))
+    rebuilt = added.loc[touched, "source"].iloc[0]
+    behind = x[:, genes.index(rebuilt)] != 0
+    data.obs["expression_kind"] = np.where(behind, "ica_reconstruction", "log_tpm")
+    data.uns["imodulons"] = imodulons(sim)
+    bundle = Bundle(data, sim.kb, None, sim.go_counts, sim.gene_sets, sim.card)
+    shown = dict.fromkeys(("refined", "data alone", "Frobenius", "random edits"), edits)
+    found = meaning(bundle, shown, ruler.sets, 0)
+    also = {genes[j] for j in np.flatnonzero(x[behind].any(axis=0))}
+    mine = found[found["network"] == MEASURED_ONLY]
+    assert rebuilt in also
+    assert set(mine["added"]) == {int((~added["source"].isin(also)).sum())}
+    assert set(found.loc[found["network"] == "refined", "added"]) == {len(added)}
+    assert {"same iModulon", "iModulon of the regulon"} <= set(mine["relation"])
+
+
+def test_relations_nothing_is_known_about_are_left_out(sim, ruler) -> None:
+    known = ["same pathway", "pathway of the regulon"]
+    assert list(relations(sim.kb, ruler.sets, None)) == known
+    names = pd.DataFrame({"name": "x"}, index=list(sim.kb.genes))
+    assert list(relations(sim.kb, ruler.sets, None, names)) == known
+    order = genome(sim.kb)[["start"]]
+    assert list(relations(sim.kb, ruler.sets, None, order)) == [*known, "beside a known target"]
+
+
+def test_neighbours_share_a_strand_and_lie_close() -> None:
     net = pd.DataFrame({"source": ["r"], "target": ["b"], "sign": [1]})
     kb = al.KnowledgeBase.from_edges(net, genes=["a", "b", "c", "d", "r"])
     sets = GeneSets.of({"all": ["a", "b"]}, kb.genes, min_size=2)
-    assert relations(kb, sets, None)["beside a known target"].tolist() == [
+    where = pd.DataFrame(
+        {"start": [1, 150, 1200, 900, 1250], "end": [100, 800, 1240, 1099, 1400], "strand": "+"},
+        index=["a", "b", "c", "d", "r"],
+    )  # in order: a, b, d, c, r; b and d exactly GAP apart with d beginning at 901
+    near = relations(kb, sets, None, where.replace({"start": {900: 901}}))
+    assert near["beside a known target"].tolist() == [[True, False, False, True, False]]
+    assert near["same run of genes"].tolist() == [[True] * 5]
+    far = relations(kb, sets, None, where.replace({"start": {900: 902}}))
+    assert far["beside a known target"].tolist() == [[True, False, False, False, False]]
+    assert far["same run of genes"].tolist() == [[False, False, True, True, True]]
+    turned = where.assign(strand=["-", "+", "+", "+", "+"])
+    assert relations(kb, sets, None, turned)["beside a known target"].tolist() == [
+        [False, False, False, True, False]
+    ]
+    order = where[["start"]].drop(index="d")
+    assert relations(kb, sets, None, order)["beside a known target"].tolist() == [
         [True, False, True, False, False]
     ]
-    listed = relations(kb, sets, None, order=["d", "b", "a"])
-    assert listed["beside a known target"].tolist() == [[True, False, False, True, False]]
+
+
+def decomposition(path: Path, n_genes: int) -> Path:
+    """Two components over three genes; how many the table says are in the second."""
+    parts = {
+        "M": json.dumps({"X": {"a": "0.5", "b": "-0.9", "c": "0.1"},
+                         "Y": {"a": "0.2", "b": "0.2", "c": "-0.3"}}),
+        "thresholds": {"Y": 0.2, "X": 0.4},
+        "imodulon_table": json.dumps({"n_genes": {"X": 2, "Y": n_genes}}),
+    }  # fmt: skip
+    path.write_bytes(gzip.compress(json.dumps(parts).encode()))
+    return path
+
+
+def test_imodulons_hold_the_genes_beyond_their_threshold(tmp_path: Path) -> None:
+    found = imodulon_table(decomposition(tmp_path / "p.json.gz", 1))
+    assert found.to_numpy().tolist() == [["X", "a"], ["X", "b"], ["Y", "c"]]
+    with pytest.raises(ValueError, match=r"iModulon 'Y' in p\.json\.gz has 1 genes above its"):
+        imodulon_table(decomposition(tmp_path / "p.json.gz", 2))
 
 
 def test_edits_between_unknown_genes_are_refused(sim, ruler) -> None:

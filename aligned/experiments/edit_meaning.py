@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from aligned.enrichment import GeneSets
 from aligned.experiments.pathway_changes import held
 from aligned.knowledge import KnowledgeBase
 
-__all__ = ["RELATIONS", "meaning_table", "relations"]
+__all__ = ["GAP", "RELATIONS", "meaning_table", "neighbours", "relations"]
 
 Bool = npt.NDArray[np.bool_]
+Index = npt.NDArray[np.intp]
+
+#: Largest gap between two genes of a *run*, in base pairs.
+GAP = 100
 
 #: What a regulator s and a gene t may share.
 RELATIONS = {
     "same pathway": "s and t are in one gene set",
     "pathway of the regulon": "t is in a gene set that the known regulon of s over-represents",
-    "beside a known target": "a neighbour of t on the genome (its operon, often) is a known target",
+    "same iModulon": "s and t are in one iModulon (genes that vary together over many samples)",
+    "iModulon of the regulon": "t is in an iModulon that the known regulon of s over-represents",
+    "same run of genes": f"s and t lie in a row on one strand, no gap above {GAP} base pairs",
+    "beside a known target": "the gene before or after t in its run is a known target",
     "in the other network": "a second network, which refinement has not seen, has the edge",
 }
 
@@ -29,34 +38,91 @@ def relations(
     kb: KnowledgeBase,
     sets: GeneSets,
     other: KnowledgeBase | None,
-    order: Sequence[str] | None = None,
+    genome: pd.DataFrame | None = None,
+    imodulons: pd.DataFrame | None = None,
 ) -> dict[str, Bool]:
     """For every relation, which regulator × gene pairs are in it: bool (r, n), by `RELATIONS`.
 
-    "Known" is what ``kb`` has. ``order`` lists genes as they follow on the genome; a gene that it
-    does not list has no neighbour. Default: the order of ``kb.genes``.
+    "Known" is what ``kb`` has. A relation that nothing is known about is left out.
+
+    Parameters
+    ----------
+    kb : KnowledgeBase
+    sets : GeneSets
+    other : KnowledgeBase, optional
+        Second network over the same genes.
+    genome : DataFrame, optional
+        Where genes lie, by gene: ``start``, and ``end, strand`` for runs. With ``start`` alone, two
+        genes that follow each other count as neighbours, whatever lies between them, and there are
+        no runs. A gene that is not listed, or has no ``start``, has no neighbour.
+    imodulons : DataFrame, optional
+        ``imodulon, gene``, a row per membership.
     """
-    n = len(kb.genes)
-    member = sets.matrix(n).astype(bool)
-    of_regulator = member[:, kb.regulator_index].T
     pairs = (kb.r_pos + kb.r_neg).toarray()
-    line = kb.columns(kb.genes if order is None else order)
-    beside = np.zeros_like(pairs)
-    beside[:, line[1:]] |= pairs[:, line[:-1]]
-    beside[:, line[:-1]] |= pairs[:, line[1:]]
-    holds = np.zeros((len(kb.regulators), len(sets.names)), dtype=bool)
-    row_of = {gene: i for i, gene in enumerate(kb.regulators)}
-    place = {name: j for j, name in enumerate(sets.names)}
-    for source, name in held(kb, sets):
-        holds[row_of[source], place[name]] = True
-    found = {
-        "same pathway": (of_regulator.astype(np.int64) @ member.astype(np.int64)).toarray() > 0,
-        "pathway of the regulon": (holds.astype(np.int64) @ member.astype(np.int64)) > 0,
-        "beside a known target": beside,
-    }
+    found = _shared(kb, sets, "same pathway", "pathway of the regulon")
+    if imodulons is not None:
+        members = imodulons.groupby("imodulon", sort=False)["gene"].agg(list).to_dict()
+        components = GeneSets.of(members, kb.genes, min_size=2, max_size=len(kb.genes))
+        found |= _shared(kb, components, "same iModulon", "iModulon of the regulon")
+    if genome is not None and "start" in genome:
+        left, right = neighbours(kb, genome)
+        if {"end", "strand"} <= set(genome):
+            run = _runs(len(kb.genes), left, right)
+            found["same run of genes"] = run[kb.regulator_index][:, None] == run
+        beside = np.zeros_like(pairs)
+        beside[:, right] |= pairs[:, left]
+        beside[:, left] |= pairs[:, right]
+        found["beside a known target"] = beside
     if other is not None:
         found["in the other network"] = _rows_in(other, kb)
     return found
+
+
+def neighbours(kb: KnowledgeBase, genome: pd.DataFrame) -> tuple[Index, Index]:
+    """Columns of genes that follow each other in a run, the one in front and the one behind.
+
+    No operon table stands behind this: two genes are neighbours where no listed gene begins
+    between them, both are on one strand, and at most `GAP` base pairs lie between them (genes may
+    overlap). Without ``end`` and ``strand``, the order alone counts.
+
+    Examples
+    --------
+    >>> net = pd.DataFrame({"source": "r", "target": list("abc"), "sign": 1})
+    >>> kb = KnowledgeBase.from_edges(net, genes=list("abcr"))
+    >>> genome = pd.DataFrame(
+    ...     {"start": [1, 95, 310], "end": [90, 200, 400], "strand": "+"}, index=list("abc")
+    ... )
+    >>> neighbours(kb, genome)  # c is too far from b
+    (array([0]), array([1]))
+    """
+    line = genome.dropna(subset="start").sort_values("start", kind="stable")
+    column = kb.columns(list(map(str, line.index)))
+    near = np.ones(max(0, len(line) - 1), dtype=bool)
+    if {"end", "strand"} <= set(line):
+        strand, start, end = (line[name].to_numpy() for name in ("strand", "start", "end"))
+        near = (strand[1:] == strand[:-1]) & (start[1:] - end[:-1] - 1 <= GAP)
+    return column[:-1][near], column[1:][near]
+
+
+def _runs(n: int, left: Index, right: Index) -> Index:
+    """Number of the run each gene is in, (n,); a gene without neighbour is alone in its own."""
+    links = sp.csr_array((np.ones(len(left), dtype=bool), (left, right)), shape=(n, n))
+    return connected_components(links, directed=False)[1].astype(np.intp)
+
+
+def _shared(kb: KnowledgeBase, sets: GeneSets, same: str, of_regulon: str) -> dict[str, Bool]:
+    """Pairs in one set; and pairs whose gene is in a set that the regulon over-represents."""
+    member = sets.matrix(len(kb.genes))
+    holds = np.zeros((len(kb.regulators), len(sets.names)), dtype=np.int64)
+    row_of = {gene: i for i, gene in enumerate(kb.regulators)}
+    place = {name: j for j, name in enumerate(sets.names)}
+    for source, name in held(kb, sets):
+        holds[row_of[source], place[name]] = 1
+    both = (member[:, kb.regulator_index].T, sp.csr_array(holds))
+    return {
+        name: (rows @ member).toarray() > 0
+        for name, rows in zip((same, of_regulon), both, strict=True)
+    }
 
 
 def _rows_in(other: KnowledgeBase, kb: KnowledgeBase) -> Bool:

@@ -25,6 +25,7 @@ __all__ = [
     "STATISTICS",
     "Comparison",
     "Ruler",
+    "Scores",
     "compare",
     "matched_edits",
     "random_edits",
@@ -63,12 +64,16 @@ def _with_states(kb: KnowledgeBase, pairs_state: Int8, evidence: str) -> Knowled
     return KnowledgeBase(joined, kb.genes, kb.regulators, kb.names, kb.report)
 
 
-def matched_edits(kb: KnowledgeBase, edits: pd.DataFrame, seed: int) -> KnowledgeBase:
+def matched_edits(
+    kb: KnowledgeBase, edits: pd.DataFrame, seed: int, measured: npt.ArrayLike | None = None
+) -> KnowledgeBase:
     """Edit a network at random, as often and of the same kind as given, regulator by regulator.
 
     For every edit of regulator s another target is drawn, uniformly and without repetition: among
     the genes s has no edge to if the edit added one, else among the pairs of s with the same
     state. So every regulator has exactly as many activations and inhibitions as after the edits.
+    Edits of measured genes go to measured genes only, and others to others: a refinement cannot
+    add an edge to a gene that was never measured, and its random counterpart shall not either.
 
     Parameters
     ----------
@@ -77,11 +82,14 @@ def matched_edits(kb: KnowledgeBase, edits: pd.DataFrame, seed: int) -> Knowledg
     edits : DataFrame
         ``source, target, before, after`` as `KnowledgeBase.changes_to` gives them.
     seed : int
+    measured : array of bool, shape (n,), optional
+        Genes that were measured; default: all.
 
     Raises
     ------
     ValueError
-        An edit is not one of this network: its source is no regulator, or a state does not fit.
+        ``measured`` has another length than the genes, or an edit is not one of this network: its
+        source is no regulator, its target no gene, or a state does not fit.
 
     Examples
     --------
@@ -96,11 +104,24 @@ def matched_edits(kb: KnowledgeBase, edits: pd.DataFrame, seed: int) -> Knowledg
     before = states(kb)
     after = before.copy()
     row_of = {gene: i for i, gene in enumerate(kb.regulators)}
-    for (source, old), group in edits.groupby(["source", "before"]):
+    known = np.ones(len(kb.genes), bool) if measured is None else np.asarray(measured, dtype=bool)
+    if known.shape != (len(kb.genes),):
+        raise ValueError(
+            f"measured has shape {known.shape}; give one value for each of the {len(kb.genes)} "
+            "genes of the network."
+        )
+    column = kb.index.get_indexer(pd.Index(edits["target"]))
+    if (column < 0).any():
+        lost = edits["target"].iloc[int(np.flatnonzero(column < 0)[0])]
+        raise ValueError(
+            f"an edit's target {lost!r} is no gene of this network; give edits made by "
+            "kb.changes_to(other) on this kb."
+        )
+    for (source, old, seen), group in edits.groupby(["source", "before", known[column]]):
         i = row_of.get(str(source))
         places = np.zeros(0, int)
         if i is not None:
-            places = np.flatnonzero(before[i] == BITS[str(old)])
+            places = np.flatnonzero((before[i] == BITS[str(old)]) & (known == seen))
             places = places[places != kb.regulator_index[i]]
         if len(places) < len(group):
             raise ValueError(
@@ -150,6 +171,22 @@ def scattered(kb: KnowledgeBase, sets: GeneSets, seed: int, level: float = LEVEL
 
 
 @dataclass(frozen=True, eq=False)
+class Scores:
+    """One network, measured.
+
+    Attributes
+    ----------
+    whole : dict of ndarray
+        Each statistic of every set, (P,).
+    halves : dict of ndarray
+        Each statistic on every random half of a set, (P, n_splits), for the intervals.
+    """
+
+    whole: Mapping[str, Float]
+    halves: Mapping[str, Float]
+
+
+@dataclass(frozen=True, eq=False)
 class Ruler:
     """What every network is measured with: the same sets, halves, random sets and bounds.
 
@@ -190,18 +227,18 @@ class Ruler:
             "influence": self.enrichment(kb)["nes"].to_numpy(),
         }
 
-    def spread(self, kb: KnowledgeBase) -> dict[str, Float]:
-        """Both statistics on every random half of a set, each (P, n_splits), for the intervals."""
+    def scores(self, kb: KnowledgeBase) -> Scores:
+        """Both statistics of every set and of each of its random halves, in one go."""
+        recovered, whole = recovery(kb, self.halves, self.restart), self.enrichment(kb)
         rows = [half for halves in self.halves.seeds for half in halves]
-        scores = influence(kb, self.damping)
-        halves = preranked(scores, self.sets.universe, rows, permutations=1, seed=self.seed)
+        ranking = influence(kb, self.damping)
+        halves = preranked(ranking, self.sets.universe, rows, permutations=1, seed=self.seed)
         es = halves["es"].to_numpy().reshape(len(self.sets.names), -1)
-        whole = self.enrichment(kb)
         scale = np.divide(whole["nes"], whole["es"]).replace([np.inf, -np.inf], np.nan).fillna(0)
-        return {
-            "recovery": recovery(kb, self.halves, self.restart),
-            "influence": es * scale.to_numpy()[:, None],
-        }
+        return Scores(
+            {"recovery": recovered.mean(axis=1), "influence": whole["nes"].to_numpy()},
+            {"recovery": recovered, "influence": es * scale.to_numpy()[:, None]},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,9 +266,14 @@ class Comparison:
 
 
 def random_edits(
-    original: KnowledgeBase, edits: pd.DataFrame, ruler: Ruler, n: int, n_jobs: int = 1
+    original: KnowledgeBase,
+    edits: pd.DataFrame,
+    ruler: Ruler,
+    n: int,
+    n_jobs: int = 1,
+    measured: npt.ArrayLike | None = None,
 ) -> dict[str, Float]:
-    """What ``n`` random edits like these do to the pathways.
+    """What ``n`` random edits like these (`matched_edits`) do to the pathways.
 
     Returns
     -------
@@ -239,30 +281,29 @@ def random_edits(
         ``recovery``, ``influence``: change of each statistic, (n, P); ``kept``: share of the
         regulator-pathway pairs held before (`held`) that are held after, (n,).
     """
-    start, before = ruler.measure(original), held(original, ruler.sets)
-
-    def one(seed: int) -> tuple[dict[str, Float], float]:
-        edited = matched_edits(original, edits, seed)
-        kept = len(before & held(edited, ruler.sets)) / max(1, len(before))
-        return ruler.measure(edited), kept
-
     if edits.empty:
         still = np.zeros((n, len(ruler.sets.names)))
         return {**dict.fromkeys(STATISTICS, still), "kept": np.ones(n)}
+    start, before = ruler.measure(original), held(original, ruler.sets)
+
+    def one(seed: int) -> tuple[dict[str, Float], float]:
+        edited = matched_edits(original, edits, seed, measured)
+        kept = len(before & held(edited, ruler.sets)) / max(1, len(before))
+        return ruler.measure(edited), kept
+
     seeds = [ruler.seed + 1 + i for i in range(n)]
     found = Parallel(n_jobs=n_jobs)(delayed(one)(seed) for seed in seeds)
     changes = {name: np.stack([f[name] - start[name] for f, _ in found]) for name in STATISTICS}
     return {**changes, "kept": np.array([kept for _, kept in found])}
 
 
-def compare(
-    original: KnowledgeBase, other: KnowledgeBase, ruler: Ruler, null: Mapping[str, Float]
-) -> Comparison:
+def compare(original: Scores, other: Scores, ruler: Ruler, null: Mapping[str, Float]) -> Comparison:
     """Compare an edited network with the original, pathway by pathway.
 
     Parameters
     ----------
-    original, other : KnowledgeBase
+    original, other : Scores
+        Both networks, from ``ruler.scores``; the original is measured once for all others.
     ruler : Ruler
     null : mapping
         Changes under random edits that match those from ``original`` to ``other``, from
@@ -311,11 +352,11 @@ def compare(
 
 
 def _change_rows(
-    name: str, original: KnowledgeBase, other: KnowledgeBase, ruler: Ruler, null: Float
+    name: str, original: Scores, other: Scores, ruler: Ruler, null: Float
 ) -> pd.DataFrame:
-    start, end = ruler.measure(original)[name], ruler.measure(other)[name]
+    start, end = original.whole[name], other.whole[name]
     change = end - start
-    error = (ruler.spread(other)[name] - ruler.spread(original)[name]).std(axis=1, ddof=1)
+    error = (other.halves[name] - original.halves[name]).std(axis=1, ddof=1)
     z = np.divide(change, error, out=np.zeros_like(change), where=error > 0)
     low, high = np.quantile(null, [0.025, 0.975], axis=0)
     return pd.DataFrame(

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
+from anndata import AnnData
 from joblib import Parallel, delayed
 from scipy.stats import binomtest, false_discovery_control
 
 from aligned.datasets import Bundle
+from aligned.datasets.ecoli.expression import MEASURED
 from aligned.enrichment import GeneSets, over_representation, recovery
 from aligned.experiments.edit_meaning import meaning_table, relations
 from aligned.experiments.pathway_changes import (
@@ -26,8 +29,11 @@ from aligned.knowledge import KnowledgeBase
 from aligned.topology import rewired, topology
 
 __all__ = [
+    "MEASURED_ONLY",
+    "distinct",
     "enrichment_table",
     "meaning",
+    "measured_genes",
     "module_edges",
     "named",
     "overall_table",
@@ -42,6 +48,31 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+#: Name of the added edges that no rebuilt response stands behind, in the table of their meaning.
+MEASURED_ONLY = "refined, measured only"
+
+
+def distinct(nets: Mapping[str, KnowledgeBase]) -> dict[str, str]:
+    """Name of the first network that equals each one, so that no network is measured twice.
+
+    Examples
+    --------
+    >>> net = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": 1})
+    >>> one, two, three = (KnowledgeBase.from_edges(net[:n], genes="abc") for n in (2, 1, 2))
+    >>> distinct({"one": one, "two": two, "three": three})
+    {'one': 'one', 'two': 'two', 'three': 'one'}
+    """
+    return {name: next(n for n, other in nets.items() if other == kb) for name, kb in nets.items()}
+
+
+def measured_genes(bundle: Bundle) -> Bool:
+    """Which genes of the network have a response, shape (n,)."""
+    measured = np.zeros(len(bundle.kb.genes), dtype=bool)
+    measured[bundle.kb.columns(list(map(str, bundle.data.var_names)))] = True
+    return measured
+
 
 # ------------------------------------------------------------------------------ the change tables
 
@@ -106,7 +137,9 @@ def enrichment_table(
 ) -> pd.DataFrame:
     """Preranked enrichment of every network: ``network, pathway, size, es, nes, p, q``."""
     careful = dataclasses.replace(ruler, permutations=permutations)
-    tables = [careful.enrichment(net).assign(network=name) for name, net in nets.items()]
+    first = distinct(nets)
+    found = {name: careful.enrichment(nets[name]) for name in dict.fromkeys(first.values())}
+    tables = [found[first[name]].assign(network=name) for name in nets]
     table = pd.concat(tables, ignore_index=True)
     table["q"] = false_discovery_control(table["p"])
     return table[["network", "pathway", "size", "es", "nes", "p", "q"]]
@@ -160,21 +193,21 @@ def regulon_pairs(kb: KnowledgeBase, refined: KnowledgeBase, sets: GeneSets) -> 
     return table.drop(columns=["q_original", "q_refined"])
 
 
-def recovery_table(nets: Mapping[str, KnowledgeBase], ruler: Ruler) -> pd.DataFrame:
+def recovery_table(
+    nets: Mapping[str, KnowledgeBase], ruler: Ruler, n_jobs: int = 1
+) -> pd.DataFrame:
     """Mean recovery over pathways, of ours and of degree-matched random sets."""
     n_sets = len(ruler.sets.names)
     draws = np.random.default_rng(ruler.seed).multinomial(
         n_sets, np.full(n_sets, 1 / n_sets), size=1000
     )
+    first = distinct(nets)
+    once = list(dict.fromkeys(first.values()))
+    values = Parallel(n_jobs=n_jobs)(delayed(_recovered)(nets[name], ruler) for name in once)
+    found = dict(zip(once, values, strict=True))
     rows = []
-    for name, net in nets.items():
-        chance = ruler.halves.matched(net, ruler.seed)
-        for measure in ("AUROC", "AUPRC"):
-            precision = measure == "AUPRC"
-            ours, null = (
-                recovery(net, halves, ruler.restart, precision).mean(axis=1)
-                for halves in (ruler.halves, chance)
-            )
+    for name in nets:
+        for measure, (ours, null) in found[first[name]].items():
             row: dict[str, Any] = {"network": name, "measure": measure}
             for label, values in (("", ours), ("null_", null), ("excess_", ours - null)):
                 low, high = np.quantile(draws @ values / n_sets, [0.025, 0.975])
@@ -184,29 +217,58 @@ def recovery_table(nets: Mapping[str, KnowledgeBase], ruler: Ruler) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
+def _recovered(net: KnowledgeBase, ruler: Ruler) -> dict[str, tuple[Float, Float]]:
+    """Per measure, the recovery of every set and of degree-matched random sets, each (P,)."""
+    both = (ruler.halves, ruler.halves.matched(net, ruler.seed))
+    found = {}
+    for measure, precision in (("AUROC", False), ("AUPRC", True)):
+        ours, null = (recovery(net, h, ruler.restart, precision).mean(axis=1) for h in both)
+        found[measure] = (ours, null)
+    return found
+
+
 # ------------------------------------------------------------------ edits, topology, one module
 
 
 def meaning(
     bundle: Bundle, edits: Mapping[str, pd.DataFrame], sets: GeneSets, seed: int
 ) -> pd.DataFrame:
-    """What added edges share, for networks that were edited on evidence, and at random."""
-    kb, var = bundle.kb, bundle.data.var
-    order = var["start"].dropna().sort_values().index if "start" in var else None
-    related = relations(kb, sets, bundle.other_kb, order)
-    measured = np.zeros(len(kb.genes), dtype=bool)
-    measured[kb.columns(list(map(str, bundle.data.var_names)))] = True
+    """What added edges share, for networks that were edited on evidence, and at random.
+
+    Where some responses were rebuilt from iModulons, edges that rest on them share an iModulon by
+    construction; the network `MEASURED_ONLY` holds the refined edges of regulators none of whose
+    perturbations was rebuilt.
+    """
+    kb, data = bundle.kb, bundle.data
+    related = relations(kb, sets, bundle.other_kb, data.var, data.uns.get("imodulons"))
+    measured = measured_genes(bundle)
+    shown = {name: edits[name] for name in ("refined", "data alone", "Frobenius", "random edits")}
+    if "imodulons" in data.uns and "expression_kind" in data.obs:
+        own = ~edits["refined"]["source"].isin(_rebuilt(data))
+        shown[MEASURED_ONLY] = edits["refined"][own]
     parts = []
-    for name in ("refined", "data alone", "Frobenius", "random edits"):
-        added = edits[name][edits[name]["before"] == "0"]
+    for name, made in shown.items():
+        added = made[made["before"] == "0"]
         table = meaning_table(kb, added, related, measured, seed=seed)
         parts.append(table.assign(network=name))
     table = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
     return table[["network", *table.columns.drop("network")]]
 
 
+def _rebuilt(data: AnnData) -> set[str]:
+    """Genes perturbed in some condition whose responses were not measured directly."""
+    rows = np.flatnonzero(data.obs["expression_kind"] != MEASURED)
+    touched = sp.csr_array(data.obsm["perturbation"])[rows].indices
+    return set(np.asarray(data.uns["genes"]).astype(str)[touched])
+
+
 def topology_table(
-    nets: Mapping[str, KnowledgeBase], edits: pd.DataFrame, n: int, seed: int, n_jobs: int
+    nets: Mapping[str, KnowledgeBase],
+    edits: pd.DataFrame,
+    n: int,
+    seed: int,
+    n_jobs: int,
+    measured: npt.ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Topology; ``n`` rewired networks beside the original, ``n`` random edits beside refined.
 
@@ -215,17 +277,19 @@ def topology_table(
     """
     kb = nets["original"]
     shown = ["original", "refined", "data alone", "Frobenius"]
+    first = distinct({name: nets[name] for name in shown})
+    once = list(dict.fromkeys(first.values()))
     seeds = [seed + 1 + i for i in range(n)]
-    jobs = [delayed(topology)(nets[name]) for name in shown]
+    jobs = [delayed(topology)(nets[name]) for name in once]
     jobs += [delayed(topology)(rewired(kb, s)) for s in seeds]
-    jobs += [delayed(topology)(matched_edits(kb, edits, s)) for s in seeds]
+    jobs += [delayed(topology)(matched_edits(kb, edits, s, measured)) for s in seeds]
     values = Parallel(n_jobs=n_jobs)(jobs)
-    own, rest = values[: len(shown)], values[len(shown) :]
+    own, rest = dict(zip(once, values, strict=False)), values[len(once) :]
     nulls = {"original": ("rewired", rest[:n]), "refined": ("random edits", rest[n:])}
     rows = []
-    for name, found in zip(shown, own, strict=True):
+    for name in shown:
         kind, theirs = nulls.get(name, ("none", []))
-        for measure, value in found.items():
+        for measure, value in own[first[name]].items():
             random = np.array([null[measure] for null in theirs] or [np.nan])
             rows.append(
                 {

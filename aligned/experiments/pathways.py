@@ -32,8 +32,10 @@ from aligned.experiments.pathway_changes import (
     scattered,
 )
 from aligned.experiments.pathway_tables import (
+    distinct,
     enrichment_table,
     meaning,
+    measured_genes,
     module_edges,
     named,
     overall_table,
@@ -52,6 +54,7 @@ from aligned.topology import rewired
 __all__ = ["NETWORKS", "PathwaySettings", "PathwayTables", "run_pathways"]
 
 Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
 
 #: The networks, and what each one is.
 NETWORKS = {
@@ -209,9 +212,13 @@ def run_pathways(bundle: Bundle, settings: PathwaySettings, progress: bool = Tru
         nets = _networks(bundle, sets, settings)
         bar.update()
         edits = {name: kb.changes_to(net) for name, net in nets.items()}
-        nulls = _nulls(kb, edits, ruler, settings)
+        measured = measured_genes(bundle)
+        nulls = _nulls(kb, edits, ruler, settings, measured)
         bar.update()
-        found = {name: compare(kb, net, ruler, nulls[name]) for name, net in nets.items()}
+        first = distinct(nets)
+        scores = {name: ruler.scores(nets[name]) for name in dict.fromkeys(first.values())}
+        start = scores["original"]
+        found = {n: compare(start, scores[first[n]], ruler, nulls[n]) for n in nets}
         changes = stack(found, lambda c: c.changes)
         shares = share_table(changes)
         overall = overall_table(found)
@@ -226,10 +233,10 @@ def run_pathways(bundle: Bundle, settings: PathwaySettings, progress: bool = Tru
             enrichment=enrichment_table(nets, ruler, settings.permutations),
             regulons=regulon_table(kb, nets, sets, nulls),
             regulon_pairs=regulon_pairs(kb, nets["refined"], sets),
-            recovery=recovery_table(nets, ruler),
+            recovery=recovery_table(nets, ruler, settings.n_jobs),
             meaning=meaning(bundle, edits, sets, seed),
             topology=topology_table(
-                nets, edits["refined"], settings.n_topology, seed, settings.n_jobs
+                nets, edits["refined"], settings.n_topology, seed, settings.n_jobs, measured
             ),
             edits=named(edits["refined"], kb),
             module=module_edges(kb, nets["refined"], sets, changes),
@@ -257,6 +264,7 @@ def _networks(
     y[:, columns], seen[:, columns] = rows.y, rows.observed
     measured: dict[str, Any] = {"observed": seen, "seed": config.seed, **closing}
     refined = model.kb
+    fair = measured_genes(bundle)
     paper: dict[str, Any] = {"penalty": "frobenius", "polish": False}
     return {
         "original": kb,
@@ -265,22 +273,27 @@ def _networks(
         "Frobenius": refine(kb, rows.x, y, **measured, **paper).kb,
         "noisy": kb.corrupt(settings.noise, config.seed),
         "random GRN": rewired(kb, config.seed),
-        "random edits": matched_edits(kb, kb.changes_to(refined), config.seed + 10**6),
+        "random edits": matched_edits(kb, kb.changes_to(refined), config.seed + 10**6, fair),
         "modules destroyed": scattered(kb, sets, config.seed),
     }
 
 
 def _nulls(
-    kb: KnowledgeBase, edits: dict[str, pd.DataFrame], ruler: Ruler, settings: PathwaySettings
+    kb: KnowledgeBase,
+    edits: dict[str, pd.DataFrame],
+    ruler: Ruler,
+    settings: PathwaySettings,
+    measured: Bool,
 ) -> dict[str, dict[str, Float]]:
     """Random edits for every network; networks with equal numbers of each kind share them."""
     done: dict[str, dict[str, Float]] = {}
     nulls = {}
     for name, table in edits.items():
-        counts = table.groupby(["source", "before", "after"]).size()
+        of_measured = measured[kb.columns(table["target"])]
+        counts = table.groupby(["source", "before", "after", of_measured]).size()
         key = counts.to_json()
         if key not in done:
-            done[key] = random_edits(kb, table, ruler, settings.n_null, settings.n_jobs)
+            done[key] = random_edits(kb, table, ruler, settings.n_null, settings.n_jobs, measured)
         nulls[name] = done[key]
     return nulls
 

@@ -1,7 +1,9 @@
-"""How well a gene is known (GO), and which pathways it is in (KEGG)."""
+"""How well a gene is known (GO), and which pathways (KEGG) and iModulons (ICA) it is in."""
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pandas as pd
 
 from aligned.datasets.ecoli.names import GeneNames
 
-__all__ = ["go_counts", "kegg_sets"]
+__all__ = ["go_counts", "imodulon_table", "kegg_sets"]
 
 _B_NUMBER = re.compile(r"b\d{4}")
 
@@ -62,6 +64,44 @@ def kegg_sets(path: Path, titles: pd.DataFrame) -> dict[str, list[str]]:
     return {
         f"{row.pathway} {row.title}": members[row.pathway] for row in titles.itertuples(index=False)
     }
+
+
+def imodulon_table(path: Path) -> pd.DataFrame:
+    """Genes of every iModulon, by the thresholds that the decomposition's authors stored.
+
+    An iModulon is an independent component of expression; a gene is in it where the size of its
+    weight is above the component's own threshold (Sastry et al. 2019). A gene may be in several.
+
+    Parameters
+    ----------
+    path : Path
+        Gzipped JSON with ``M`` (weights, genes × components), ``thresholds``, and
+        ``imodulon_table`` with the number of genes of each component, ``n_genes``.
+
+    Returns
+    -------
+    DataFrame
+        ``imodulon, gene``, a row per membership, in the file's order.
+
+    Raises
+    ------
+    ValueError
+        Some component does not come out with the number of genes that the file gives.
+    """
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        parts = json.load(stream)
+    weights = pd.DataFrame(json.loads(parts["M"])).astype(float)
+    inside = weights.abs() > pd.Series(parts["thresholds"], dtype=float)[weights.columns]
+    given = pd.DataFrame(json.loads(parts["imodulon_table"]))["n_genes"].astype(int)
+    wrong = inside.columns[inside.sum() != given.reindex(inside.columns)]
+    if len(wrong):
+        raise ValueError(
+            f"iModulon {wrong[0]!r} in {path.name} has {inside[wrong[0]].sum()} genes above its "
+            f"threshold, not the n_genes of its table; fetch the registered file again."
+        )
+    column, gene = inside.to_numpy().T.nonzero()
+    members = {"imodulon": inside.columns[column], "gene": inside.index[gene]}
+    return pd.DataFrame(members, dtype=str)
 
 
 def _b_number(given: str, names: GeneNames) -> str | None:

@@ -15,7 +15,7 @@ from anndata import AnnData
 
 from aligned._assets import asset
 from aligned.datasets.bundle import Bundle, widen
-from aligned.datasets.ecoli.annotation import go_counts, kegg_sets
+from aligned.datasets.ecoli.annotation import go_counts, imodulon_table, kegg_sets
 from aligned.datasets.ecoli.expression import (
     MEASURED,
     Contrast,
@@ -80,8 +80,10 @@ class Originals:
         KEGG pathways.
     thresholds : Thresholds
         When a gene counts as changed.
-    start : Series of int
-        Where each gene begins on the genome, in base pairs.
+    place : DataFrame
+        Where each gene lies on the genome: ``start, end`` (base pairs), ``strand``.
+    imodulons : DataFrame
+        Genes of the independent components of PRECISE: ``imodulon, gene``.
     """
 
     table: pd.DataFrame
@@ -93,7 +95,8 @@ class Originals:
     go: pd.DataFrame
     kegg: dict[str, list[str]]
     thresholds: Thresholds
-    start: pd.Series
+    place: pd.DataFrame
+    imodulons: pd.DataFrame
 
 
 def read_recipe() -> dict[str, Any]:
@@ -143,7 +146,8 @@ def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
         go=go_counts(at["go"], names, pd.Index(gene_info["locus_tag"])),
         kegg=kegg_sets(at["kegg"], pd.read_csv(asset("data/ecoli/kegg_titles.csv"))),
         thresholds=Thresholds(**recipe["response"]),
-        start=gene_info.set_index("locus_tag")["start"],
+        place=gene_info.set_index("locus_tag")[["start", "end", "strand"]],
+        imodulons=imodulon_table(at["decomposition"]),
     )
 
 
@@ -185,6 +189,7 @@ def _as_anndata(read: Originals, result: Responses) -> AnnData:
     perturbed = [_perturbed(cell) for cell in read.table["perturbed_genes"]]
     unmeasured = {gene for row in perturbed for gene in row} - set(measured)
     genes = [*measured, *sorted(unmeasured)]
+    where = read.place.reindex(measured)
     data = AnnData(
         result.strict.to_numpy(),
         obs=_obs(read, perturbed, genes),
@@ -192,7 +197,9 @@ def _as_anndata(read: Originals, result: Responses) -> AnnData:
             {
                 "name": [read.names.display.get(gene, gene) for gene in measured],
                 "go_count": read.go["n_annotations"].reindex(measured, fill_value=0).to_numpy(),
-                "start": read.start.reindex(measured).to_numpy(dtype=np.int64),
+                "start": where["start"].to_numpy(dtype=np.int64),
+                "end": where["end"].to_numpy(dtype=np.int64),
+                "strand": where["strand"].to_numpy(dtype=str),
             },
             index=measured,
         ),
@@ -204,6 +211,7 @@ def _as_anndata(read: Originals, result: Responses) -> AnnData:
     )
     data.obsm["perturbation"] = _inputs(perturbed, genes)
     data.uns["genes"] = np.array(genes, dtype=str)
+    data.uns["imodulons"] = read.imodulons
     return widen(data, read.network.edges, read.other_network.edges)
 
 
@@ -257,6 +265,7 @@ def _card(
         "n_knockout_genes": int(np.unique(data.obsm["perturbation"].indices).size),
         "n_response_genes": data.n_vars,
         "n_genes": len(data.uns["genes"]),
+        "n_imodulons": int(read.imodulons["imodulon"].nunique()),
         "n_observed_cells": int(observed.sum()),
         "share_changed_strict": round(float((data.X[observed] != 0).mean()), 4),
         "share_changed_plain": round(float((data.layers["plain"][observed] != 0).mean()), 4),
