@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "balanced_consistency",
     "bootstrap_weights",
+    "called_overlap",
+    "called_precision",
     "confusion",
     "data_consistency",
+    "direction_accuracy",
+    "discrimination",
     "f1_from_confusion",
     "knowledge_consistency",
     "precision_recall",
@@ -260,3 +264,101 @@ def bootstrap_weights(groups: Sequence[object], n: int, seed: int) -> npt.NDArra
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n)
     return drawn[:, member].astype(np.int64)
+
+
+def called_overlap(counts: npt.ArrayLike) -> Float:
+    """Jaccard index of the genes called and the genes changed, signs ignored; shape (...).
+
+    From counts of shape (..., 3, 3). 0 where nothing is called and nothing changed.
+
+    Examples
+    --------
+    >>> c = confusion([[1, 1, 0, -1]], [[1, -1, 1, 0]]).sum(axis=0)
+    >>> float(called_overlap(c))  # two of the four genes that are called or changed are both
+    0.5
+    """
+    c = np.asarray(counts, dtype=np.float64)
+    return _share(_both(c), c.sum(axis=(-2, -1)) - c[..., 1, 1], 0.0)
+
+
+def called_precision(counts: npt.ArrayLike) -> Float:
+    """Share of the calls, up and down, that are right; nan where nothing is called.
+
+    From counts of shape (..., 3, 3).
+
+    Examples
+    --------
+    >>> c = confusion([[1, 1, 0, -1]], [[1, -1, 1, 0]]).sum(axis=0)
+    >>> round(float(called_precision(c)), 3)
+    0.333
+    """
+    c = np.asarray(counts, dtype=np.float64)
+    return _share(c[..., 0, 0] + c[..., 2, 2], c[..., :, [0, 2]].sum(axis=(-2, -1)), np.nan)
+
+
+def direction_accuracy(counts: npt.ArrayLike) -> Float:
+    """Share of right directions among the genes that changed and are called; nan without any.
+
+    From counts of shape (..., 3, 3).
+
+    Examples
+    --------
+    >>> c = confusion([[1, 1, 0, -1]], [[1, -1, 1, 0]]).sum(axis=0)
+    >>> float(direction_accuracy(c))
+    0.5
+    """
+    c = np.asarray(counts, dtype=np.float64)
+    return _share(c[..., 0, 0] + c[..., 2, 2], _both(c), np.nan)
+
+
+def discrimination(
+    prediction: npt.ArrayLike,
+    y: npt.ArrayLike,
+    counted: npt.ArrayLike,
+    alike: npt.ArrayLike,
+) -> Float:
+    """Perturbation discrimination: does a prediction resemble its own response, not another's?
+
+    All responses of the same conditions are ranked by their cosine with the prediction, over the
+    cells counted in both. Ties count half, so that a prediction that is the same for all
+    conditions scores about ½, and one that calls nothing exactly ½.
+
+    Parameters
+    ----------
+    prediction, y : array of int, shape (b, m)
+        Predicted and measured responses.
+    counted : array of bool, shape (b, m)
+        Cells to compare.
+    alike : array of bool, shape (b, b)
+        Conditions of the same perturbation: they are not held against each other.
+
+    Returns
+    -------
+    ndarray of float64, shape (b,)
+        Share of the other conditions whose response is less similar: 1 is best, ½ chance; nan
+        where there is no other perturbation.
+
+    Examples
+    --------
+    >>> y = [[1, 0], [0, 1], [0, -1]]
+    >>> discrimination(y, y, np.ones((3, 2)), np.eye(3)).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    seen = np.asarray(counted, dtype=np.float64)
+    p, truth = np.asarray(prediction) * seen, np.asarray(y) * seen
+    norm = np.sqrt((p**2 @ seen.T) * (seen @ (truth**2).T))
+    cosine = np.divide(p @ truth.T, norm, out=np.zeros_like(norm), where=norm > 0).round(12)
+    own = np.diagonal(cosine)[:, None]
+    other = ~(np.asarray(alike, dtype=bool) | np.eye(len(p), dtype=bool))
+    wins = ((cosine < own) + 0.5 * (cosine == own)) * other
+    return _share(wins.sum(axis=1), other.sum(axis=1), np.nan)
+
+
+def _both(c: Float) -> Float:
+    """Cells that changed and are called, whatever their signs."""
+    return np.asarray(c[..., [0, 2], :][..., [0, 2]].sum(axis=(-2, -1)))
+
+
+def _share(part: npt.ArrayLike, whole: npt.ArrayLike, empty: float) -> Float:
+    top, base = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    return np.divide(top, base, out=np.full_like(top, empty), where=base > 0)

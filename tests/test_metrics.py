@@ -14,8 +14,12 @@ from aligned.knowledge import KnowledgeBase
 from aligned.metrics import (
     balanced_consistency,
     bootstrap_weights,
+    called_overlap,
+    called_precision,
     confusion,
     data_consistency,
+    direction_accuracy,
+    discrimination,
     f1_from_confusion,
     knowledge_consistency,
     precision_recall,
@@ -266,3 +270,48 @@ def test_bootstrap_of_scores_needs_only_the_counts():
         by_counts = f1_from_confusion(np.tensordot(weights, counts, axes=1))
         rows = np.repeat(np.arange(6), weights)
         assert by_counts == pytest.approx(data_consistency(guess[rows], y[rows]))
+
+
+@SOME
+@given(st.integers(0, 1000))
+def test_the_fields_metrics_by_sets_of_genes(seed):
+    rng = np.random.default_rng(seed)
+    y, guess = rng.integers(-1, 2, (2, 30))
+    called, changed = set(np.flatnonzero(guess)), set(np.flatnonzero(y))
+    right = {i for i in called & changed if guess[i] == y[i]}
+    counts = confusion(y, guess)[0]
+    assert called_overlap(counts) == pytest.approx(len(called & changed) / len(called | changed))
+    assert called_precision(counts) == pytest.approx(len(right) / len(called))
+    assert direction_accuracy(counts) == pytest.approx(len(right) / len(called & changed))
+
+
+def test_the_fields_metrics_where_nothing_is_called():
+    counts = confusion([[1, 0]], [[0, 0]])[0]
+    assert called_overlap(counts) == 0
+    assert np.isnan(called_precision(counts))
+    assert np.isnan(direction_accuracy(counts))
+
+
+def test_discrimination_ranks_by_cosine_and_halves_ties():
+    rng = np.random.default_rng(5)
+    y, guess = rng.integers(-1, 2, (7, 25)), rng.integers(-1, 2, (7, 25))
+    seen = rng.random((7, 25)) < 0.9
+    alike = np.eye(7, dtype=bool)
+    alike[0, 1] = alike[1, 0] = True
+    found = discrimination(guess, y, seen, alike)
+    for i in range(7):
+        cosines = []
+        for j in range(7):
+            both = seen[i] & seen[j]
+            a, b = guess[i][both], y[j][both]
+            cosines.append(round(a @ b / np.sqrt((a @ a) * (b @ b)), 9))
+        others = [c for j, c in enumerate(cosines) if not alike[i, j]]
+        score = np.mean(
+            [1.0 if c < cosines[i] else 0.5 if c == cosines[i] else 0.0 for c in others]
+        )
+        assert found[i] == pytest.approx(score)
+    nothing = discrimination(np.zeros_like(guess), y, seen, alike)
+    npt.assert_array_equal(nothing, 0.5)
+    assert np.isnan(discrimination(guess, y, seen, np.ones((7, 7)))).all()
+    same = discrimination(np.tile(guess[:1], (7, 1)), y, np.ones((7, 25)), np.eye(7))
+    assert same.mean() == pytest.approx(0.5)  # one answer for all is chance

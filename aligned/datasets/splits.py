@@ -1,4 +1,4 @@
-"""Splits that mean something: a held-out perturbation is not seen in training in any form."""
+"""Splits that mean something: new perturbations, new controls, or new conditions of known ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aligned.datasets.contract import SPLITS, perturbed_genes
 
 __all__ = ["SPLIT_KINDS", "folds", "linked_conditions", "with_split"]
 
-SPLIT_KINDS = ("perturbation", "control_safe")
+SPLIT_KINDS = ("perturbation", "control_safe", "condition")
 
 Labels = npt.NDArray[np.intp]
 
@@ -27,13 +27,15 @@ def folds(
     ----------
     data : AnnData
         Perturbation data.
-    split : {"perturbation", "control_safe"}
+    split : {"perturbation", "control_safe", "condition"}
         ``perturbation``: genes are dealt to folds (seeded shuffle, then those with most conditions
         first); a condition is tested in the fold of its first gene (in the order of
         ``uns["genes"]``) and excluded from training in every other fold that holds any of its
         genes. ``control_safe``: all conditions linked by a perturbed gene *or* a shared control
         sample (``obs["controls"]``, where there is one) stay together; whole groups are dealt,
-        largest first to the smallest fold, without chance.
+        largest first to the smallest fold, without chance. ``condition``: single conditions are
+        dealt (seeded shuffle), so the same perturbation may be seen in training under another
+        condition, and with the same controls: an easier question, to be shown apart.
     n_folds : int
         Number of folds, at least 2.
     seed : int
@@ -66,6 +68,11 @@ def folds(
         fold_of_gene = _deal_genes(genes, n_folds, seed)
         tested = np.array([fold_of_gene[row[0]] for row in genes], dtype=np.intp)
         held = [{fold_of_gene[g] for g in row} for row in genes]
+    elif split == "condition":
+        order = np.random.default_rng(seed).permutation(data.n_obs)
+        tested = np.empty(data.n_obs, dtype=np.intp)
+        tested[order] = np.arange(data.n_obs) % n_folds
+        held = [{int(fold)} for fold in tested]
     else:
         tested = _deal_groups(linked_conditions(data), n_folds)
         held = [{int(fold)} for fold in tested]
@@ -169,11 +176,11 @@ def _refuse_empty_folds(tested: Labels, n_folds: int, split: str, data: AnnData)
     if not len(empty):
         return
     filled = n_folds - len(empty)
-    what = (
-        "perturbed first genes"
-        if split == "perturbation"
-        else "groups of conditions linked by a gene or a control"
-    )
+    what = {
+        "perturbation": "perturbed first genes",
+        "condition": "places to test",
+        "control_safe": "groups of conditions linked by a gene or a control",
+    }[split]
     mend = f"use n_folds={filled} or fewer" if filled > 1 else "use another split"
     raise ValueError(
         f"fold {empty[0]} of split={split!r} would test no condition: {data.n_obs} conditions make "

@@ -14,6 +14,9 @@ from aligned.experiments.iterations import (
     IterationTables,
     run_iterations,
 )
+from aligned.experiments.main_ceiling import Repeats
+from aligned.experiments.main_repeats import repeats_of
+from aligned.experiments.main_results import MainSettings, MainTables, run_main
 from aligned.experiments.noise import NoiseSettings, NoiseTables, run_noise
 from aligned.experiments.pathways import PathwaySettings, PathwayTables, run_pathways
 from aligned.experiments.tables import load_tables, save_tables
@@ -29,15 +32,20 @@ __all__ = [
     "InconsistencyTables",
     "IterationSettings",
     "IterationTables",
+    "MainSettings",
+    "MainTables",
     "NoiseSettings",
     "NoiseTables",
     "PathwaySettings",
     "PathwayTables",
+    "Repeats",
     "load_tables",
+    "repeats_of",
     "run_ablations",
     "run_hidden",
     "run_inconsistency",
     "run_iterations",
+    "run_main",
     "run_noise",
     "run_pathways",
     "save_tables",

@@ -39,7 +39,7 @@ from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_colu
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import confusion, f1_from_confusion
 
-__all__ = ["CONTROL", "STAGES", "IterationSettings", "IterationTables", "run_iterations"]
+__all__ = ["CONTROL", "STAGES", "IterationSettings", "IterationTables", "run_iterations", "subsets"]
 
 #: Stages in the order of the tables; the last is the control without refinement.
 STAGES = ("init", "network", "A", "A-R", "A-R-A", "A-R-A-R", "A-A")
@@ -292,17 +292,17 @@ def _pool(results: list[_Fold], rows: Rows, settings: IterationSettings) -> list
     return pools
 
 
-def _subsets(bundle: Bundle, rows: Rows) -> dict[str, npt.NDArray[np.bool_]]:
-    """Subsets of conditions that are scored apart."""
+def subsets(bundle: Bundle, rows: Rows) -> dict[str, npt.NDArray[np.bool_]]:
+    """Subsets of conditions that are scored apart: name -> rows of the data, bool (b,)."""
     known = np.asarray(abs(rows.x)[:, bundle.kb.regulator_index].sum(axis=1)).ravel() > 0
-    subsets = {
+    masks = {
         "all": np.ones(len(rows), bool),
         "with a regulator of the network": known,
         "without one": ~known,
     }
     if "expression_kind" in bundle.data.obs:
-        subsets["measured only"] = (bundle.data.obs["expression_kind"] == "log_tpm").to_numpy()
-    return {name: mask for name, mask in subsets.items() if mask.any()}
+        masks["measured only"] = (bundle.data.obs["expression_kind"] == "log_tpm").to_numpy()
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def _score_all(
@@ -310,7 +310,7 @@ def _score_all(
 ) -> dict[tuple[str, str, str, str, str], Scored]:
     """(split, stage or method, score, yardstick, subset) -> scores."""
     first = first_perturbed(rows, bundle.kb)
-    subsets = _subsets(bundle, rows)
+    apart = subsets(bundle, rows)
     scored: dict[tuple[str, str, str, str, str], Scored] = {}
     for pool in pools:
         bootstrap = Bootstrap(
@@ -320,7 +320,7 @@ def _score_all(
             if against == "data" or (against == "heldout") != pool.hidden:
                 continue
             data = pool.counts[name, score, "data"]
-            for subset, mask in subsets.items():
+            for subset, mask in apart.items():
                 if subset != "all" and (against != "original" or not mask[pool.tested].any()):
                     continue
                 chosen = None if subset == "all" else mask[pool.tested]

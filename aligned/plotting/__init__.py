@@ -10,6 +10,7 @@ from aligned.plotting.iterations import (
     plot_stages,
     plot_yardsticks,
 )
+from aligned.plotting.main_results import plot_differences, plot_radar
 from aligned.plotting.recovery import (
     plot_average_precision,
     plot_exponents,
@@ -25,9 +26,11 @@ __all__ = [
     "plot_average_precision",
     "plot_changes",
     "plot_closures",
+    "plot_differences",
     "plot_exponents",
     "plot_growth",
     "plot_map",
+    "plot_radar",
     "plot_recovery",
     "plot_stages",
     "plot_thin",

@@ -10,10 +10,11 @@ import pandas as pd
 
 from aligned.experiments.inconsistency import InconsistencyTables
 from aligned.experiments.iterations import IterationTables
+from aligned.experiments.main_results import MainTables
 from aligned.experiments.noise import NoiseTables
 from aligned.experiments.pathways import PathwayTables
 from aligned.experiments.tables import load_tables
-from aligned.scorecard import inconsistency, loop, pathways, recovery
+from aligned.scorecard import inconsistency, loop, main_results, pathways, recovery
 from aligned.scorecard.claims import Claim
 
 __all__ = ["ANALYSES", "CLAIMS", "scorecard"]
@@ -21,6 +22,7 @@ __all__ = ["ANALYSES", "CLAIMS", "scorecard"]
 #: Analyses whose tables judge claims: name of the notebook (and folder) -> kind of tables.
 ANALYSES: dict[str, type] = {
     "01_inconsistency": InconsistencyTables,
+    "02_main_results": MainTables,
     "03_ecoli_iterations": IterationTables,
     "04_refinement_noise": NoiseTables,
     "05_kegg_enrichment": PathwayTables,
@@ -29,6 +31,7 @@ ANALYSES: dict[str, type] = {
 #: All claims that can be judged so far, in the paper's order.
 CLAIMS: tuple[Claim, ...] = (
     *inconsistency.CLAIMS,
+    *main_results.CLAIMS,
     *loop.CLAIMS,
     *recovery.CLAIMS,
     *pathways.CLAIMS,

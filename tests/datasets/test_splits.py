@@ -71,6 +71,18 @@ def _components_by_hand(keys: list[set[object]]) -> list[set[int]]:
     return [members for members, _ in groups]
 
 
+def test_single_conditions_are_dealt_evenly_and_seeded() -> None:
+    data = _data([[0], [0], [0], [1], [1], [2, 3], [2]])
+    table = folds(data, "condition", 3, seed=1)
+    assert (table == "test").sum(axis=1).eq(1).all()
+    assert not (table == "excluded").any(axis=None)
+    assert sorted((table == "test").sum()) == [2, 2, 3]
+    pd.testing.assert_frame_equal(table, folds(data, "condition", 3, seed=1))
+    assert not table.equals(folds(data, "condition", 3, seed=2))
+    with pytest.raises(ValueError, match="7 conditions make only 7 places to test; use n_folds=7"):
+        folds(data, "condition", 8)
+
+
 @given(CONDITIONS, st.data())
 def test_linked_conditions_by_another_road(genes: list[list[int]], draw) -> None:
     samples = st.lists(st.sampled_from("stuvwxyz"), max_size=2, unique=True)

@@ -1,0 +1,294 @@
+"""The main comparison as a reader sees it: tables and sentences, every number from the tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aligned.experiments.main_results import MainTables
+from aligned.experiments.main_tables import (
+    COPIES,
+    ELSE_NETWORK,
+    INTEGRATED,
+    MEASURES,
+    NETWORK,
+    NEURAL,
+    OURS,
+)
+from aligned.experiments.statistics import signed_interval
+
+__all__ = [
+    "MEAN_BASELINE",
+    "answer",
+    "best_rows",
+    "ceiling_rows",
+    "ceiling_sentence",
+    "forest_rows",
+    "map_rows",
+    "method_rows",
+    "radar_rows",
+    "result_rows",
+    "split_names",
+    "subset_rows",
+]
+
+#: The baseline that stands for "the mean" in normalised scores: per-gene frequencies, tuned.
+MEAN_BASELINE = "class frequencies"
+
+SPLITS = {
+    "control_safe": "new knock-outs, new controls (headline)",
+    "perturbation": "new knock-outs",
+    "condition": "new conditions of known knock-outs",
+}
+HEADS = {
+    "f_d": "F_d",
+    "f_k": "F_k",
+    "balanced": "balanced",
+    "overlap": "overlap",
+    "precision": "precision",
+    "direction": "direction",
+    "discrimination": "discrimination",
+}
+
+
+def split_names(tables: MainTables) -> dict[str, str]:
+    """Splits in the tables and what they ask, the headline first."""
+    return {split: SPLITS.get(split, split) for split in dict.fromkeys(tables.scores["split"])}
+
+
+def rows_of(tables: MainTables, split: str, objective: str, subset: str = "all") -> pd.DataFrame:
+    """Scores of one split, objective and subset."""
+    scores = tables.scores
+    return scores[
+        (scores["split"] == split)
+        & (scores["objective"] == objective)
+        & (scores["subset"] == subset)
+    ]
+
+
+def named(row: pd.Series) -> str:
+    """The method with what must be known of it: leakage, or a copy of the yardstick."""
+    if row["kind"] == "leakage":
+        return f"{row['method']} (leakage, not a rival)"
+    if row["copies_yardstick"] >= COPIES:
+        return f"{row['method']} (copies the yardstick)"
+    return str(row["method"])
+
+
+def _cell(row: pd.Series, metric: str) -> str:
+    if pd.isna(row[metric]):
+        return ""
+    text = f"{row[metric]:.3f}"
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    return text if pd.isna(low) else f"{text} [{low:.2f}, {high:.2f}]"
+
+
+def result_rows(
+    tables: MainTables, split: str, objective: str, subset: str = "all"
+) -> pd.DataFrame:
+    """The paper's table of methods: all metrics with 95% intervals, highest balance first.
+
+    The column ``normalised F_d`` is (method - mean baseline) / (ceiling - mean baseline); it is
+    left out where the data set has no ceiling for these conditions.
+    """
+    here = rows_of(tables, split, objective, subset).sort_values("balanced", ascending=False)
+    table = pd.DataFrame({"method": [named(r) for _, r in here.iterrows()]})
+    for metric, head in HEADS.items():
+        table[head] = [_cell(r, metric) for _, r in here.iterrows()]
+    share = normalised(tables, split, objective, subset)
+    if share is not None:
+        table["normalised F_d"] = [f"{share[m]:.2f}" for m in here["method"]]
+    return table
+
+
+def normalised(
+    tables: MainTables, split: str, objective: str, subset: str = "all", metric: str = "f_d"
+) -> pd.Series | None:
+    """(method - mean baseline) / (ceiling - mean baseline), by method; None without a ceiling.
+
+    The ceiling counts only where it covers the conditions that the methods are scored on.
+    """
+    here = rows_of(tables, split, objective, subset).set_index("method")
+    top = _ceiling(tables, split, subset, metric)
+    if top is None or MEAN_BASELINE not in here.index or here.empty:
+        return None
+    if int(top["n_conditions"]) < 0.8 * int(here["n_conditions"].iloc[0]):
+        return None
+    bottom = float(here.loc[MEAN_BASELINE, metric])
+    return (here[metric] - bottom) / (float(top["value"]) - bottom)
+
+
+def _ceiling(tables: MainTables, split: str, subset: str, metric: str) -> pd.Series | None:
+    table = tables.ceiling
+    if table.empty:
+        return None
+    row = table[
+        (table["split"] == split) & (table["subset"] == subset) & (table["metric"] == metric)
+    ]
+    return row.iloc[0] if len(row) else None
+
+
+def ceiling_rows(tables: MainTables) -> pd.DataFrame:
+    """The ceiling per split: a second run of the same experiments, scored as a prediction."""
+    table = tables.ceiling[tables.ceiling["subset"].isin(["all", "measured only"])]
+    rows = [
+        {
+            "split": SPLITS.get(str(r["split"]), r["split"]),
+            "conditions": r["subset"],
+            "with replicates": int(r["n_conditions"]),
+            "metric": MEASURES[str(r["metric"])],
+            "second run": f"{r['value']:.3f} [{r['low']:.2f}, {r['high']:.2f}]",
+        }
+        for _, r in table.iterrows()
+        if r["metric"] in ("f_d", "overlap", "precision")
+    ]
+    columns = ["split", "conditions", "with replicates", "metric", "second run"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ceiling_sentence(tables: MainTables) -> str:
+    """How far all methods are from a second run of the same experiments (Markdown)."""
+    split = next(iter(split_names(tables)))
+    for subset in ("all", "measured only"):
+        share = normalised(tables, split, "f_d", subset)
+        if share is None:
+            continue
+        top = _ceiling(tables, split, subset, "f_d")
+        assert top is not None
+        here = rows_of(tables, split, "f_d", subset).set_index("method")
+        rivals = here[here["kind"].isin(["rival", "trivial"])]
+        best = str(rivals["f_d"].idxmax())
+        where = "" if subset == "all" else " (measured conditions only)"
+        return (
+            f"A second run of the same experiments would score F_d {top['value']:.3f} "
+            f"[{top['low']:.2f}, {top['high']:.2f}]{where}. Of the way there from the tuned class "
+            f"frequencies, our integrated prediction goes {share[INTEGRATED]:.0%}, the best rival "
+            f"(*{best}*) {share[best]:.0%}."
+        )
+    return "This data set has no replicates in this package, so there is no noise ceiling."
+
+
+def method_rows(tables: MainTables) -> pd.DataFrame:
+    """Who takes part, and what each does."""
+    return tables.methods.rename(columns={"description": "what it does"})
+
+
+def map_rows(tables: MainTables, split: str, objective: str) -> pd.DataFrame:
+    """Rows for `aligned.plotting.plot_map`: every honest method a point."""
+    here = rows_of(tables, split, objective)
+    here = here[here["kind"] != "leakage"].copy()
+    score = {NETWORK: "neural", NEURAL: "neural", ELSE_NETWORK: "integrated"}
+    here["score"] = [
+        "integrated" if m == INTEGRATED else score.get(m, "prediction") for m in here["method"]
+    ]
+    here["label"] = [named(r) for _, r in here.iterrows()]
+    return here
+
+
+def radar_rows(tables: MainTables, split: str, objective: str) -> pd.DataFrame:
+    """The methods worth a radar line: ours, and the best rival in each of the three scores."""
+    here = rows_of(tables, split, objective)
+    rivals = here[here["kind"].isin(["rival", "trivial"])]
+    best = [str(rivals.loc[rivals[m].idxmax(), "method"]) for m in ("balanced", "f_d")]
+    wanted = dict.fromkeys([INTEGRATED, NEURAL, *best, MEAN_BASELINE])
+    rows = [here[here["method"] == name] for name in wanted]
+    table = pd.concat([r for r in rows if len(r)])
+    return table.assign(label=[named(r) for _, r in table.iterrows()])
+
+
+def forest_rows(
+    tables: MainTables, split: str, objective: str, metric: str, method: str = INTEGRATED
+) -> pd.DataFrame:
+    """Paired differences of one of our variants to every rival, the strongest rival on top."""
+    table = tables.differences
+    table = table[
+        (table["split"] == split)
+        & (table["objective"] == objective)
+        & (table["subset"] == "all")
+        & (table["metric"] == metric)
+        & (table["method"] == method)
+    ]
+    names = {r["method"]: named(r) for _, r in rows_of(tables, split, objective).iterrows()}
+    table = table.assign(label=[names[r] for r in table["rival"]])
+    return table.sort_values("difference", ignore_index=True)
+
+
+def best_rows(tables: MainTables, split: str, subset: str = "all") -> pd.DataFrame:
+    """Our variants against the best rival of each score, with and without copies.
+
+    The best rival is picked on the same table, which favours the rival.
+    """
+    table = tables.differences
+    table = table[(table["split"] == split) & (table["subset"] == subset)]
+    rows = []
+    for (objective, metric), group in table.groupby(["objective", "metric"], sort=False):
+        if metric not in ("f_d", "f_k", "balanced"):
+            continue
+        for kind, column in (("any", "best"), ("does not copy", "best_open")):
+            chosen = group[group[column].astype(bool)]
+            if chosen.empty or (kind != "any" and (group["best"] == group["best_open"]).all()):
+                continue
+            row = {
+                "tuned for": objective,
+                "score": HEADS[str(metric)],
+                "best rival": chosen["rival"].iloc[0],
+                "of rivals that": "take part" if kind == "any" else "do not copy the yardstick",
+            }
+            for name in OURS:
+                mine = chosen[chosen["method"] == name].iloc[0]
+                row[name] = signed_interval(mine["difference"], mine["low"], mine["high"])
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def subset_rows(tables: MainTables, split: str, objective: str) -> pd.DataFrame:
+    """Scores on conditions apart, for our output and the rivals that lead somewhere."""
+    shown = set(radar_rows(tables, split, objective)["method"])
+    scores = tables.scores
+    here = scores[
+        (scores["split"] == split)
+        & (scores["objective"] == objective)
+        & scores["method"].isin(shown)
+    ]
+    return pd.DataFrame(
+        {
+            "conditions": [f"{r['subset']} ({r['n_conditions']})" for _, r in here.iterrows()],
+            "method": [named(r) for _, r in here.iterrows()],
+            **{
+                HEADS[m]: [_cell(r, m) for _, r in here.iterrows()]
+                for m in ("f_d", "f_k", "balanced", "discrimination")
+            },
+        }
+    )
+
+
+def answer(tables: MainTables) -> str:
+    """The comparison in a few sentences, every number from the tables (Markdown)."""
+    parts = []
+    for split, what in split_names(tables).items():
+        texts = []
+        for metric, objective in (("balanced", "balance"), ("f_k", "balance"), ("f_d", "f_d")):
+            rows = forest_rows(tables, split, objective, metric)
+            if rows.empty:
+                continue
+            here = rows_of(tables, split, objective).set_index("method")
+            best = rows[rows["best"].astype(bool)].iloc[0]
+            text = (
+                f"{MEASURES[metric]} {_cell(here.loc[INTEGRATED], metric)} against "
+                f"{_cell(here.loc[best['rival']], metric)} of *{best['label']}* "
+                f"(difference {_signed(best)})"
+            )
+            other = rows[rows["best_open"].astype(bool)]
+            if len(other) and not bool(other.iloc[0]["best"]):
+                text += f", and {_signed(other.iloc[0])} to *{other.iloc[0]['label']}*"
+            texts.append(text)
+        parts.append(f"- **{what[0].upper()}{what[1:]}**: {'; '.join(texts)}.")
+    opening = (
+        "The integrated prediction against the best rival in each score (thresholds tuned for "
+        "balance, for data consistency tuned for that):"
+    )
+    closing = ceiling_sentence(tables)
+    return "\n".join([opening, "", *parts, "", closing])
+
+
+def _signed(row: pd.Series) -> str:
+    return signed_interval(row["difference"], row["low"], row["high"])

@@ -1,0 +1,304 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Is it better than what you would use instead?
+#
+# A method that joins data and knowledge should predict perturbations at least as well as one that
+# knows only the data, and agree with the network at least as well as one that knows only the
+# network. The paper reports the highest *balanced* consistency of all methods. Here the method
+# meets everything a reader could use instead: what costs nothing (the network's own deductions,
+# how often each gene responds), and what learns. All are fitted on the same folds, with thresholds
+# and settings chosen the same way, and compared pairwise.
+#
+# | | |
+# | --- | --- |
+# | Data | the edition named below; `demo` is simulated, `ecoli` real knock-outs |
+# | Budget | two cores: `demo` about 1 minute and 2 GB, `ecoli` about 20 minutes and 3 GB |
+# | Replicates | seeds and held-out perturbations; intervals are 95%, bootstrap over both |
+
+# %% tags=["parameters"]
+edition = "demo"  # data set: an edition's name
+tables = ""  # folder with finished tables to show; empty: compute them now
+splits = ["control_safe", "perturbation", "condition"]  # the first is the headline
+n_seeds = 5
+folds = 5
+schedule = "A"
+n_networks = 3
+n_boot = 1000
+n_repeats = 20  # second runs of the experiments, for the noise ceiling
+seed = 0
+jobs = 2  # processes; one thread each
+out = ""  # folder for the tables; empty: build/<edition>/tables/
+device = "auto"
+
+# %%
+import os
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+from markdown_it import MarkdownIt
+from myst_nb import glue
+
+import aligned as al
+from aligned.book import workspace
+from aligned.experiments import load_tables, main_report, repeats_of, save_tables
+from aligned.experiments.main_results import MainSettings, MainTables, run_main
+from aligned.experiments.main_tables import INTEGRATED
+from aligned.plotting import plot_differences, plot_map, plot_radar, theme
+from aligned.records import run_record
+from aligned.scorecard import scorecard
+
+# %config InlineBackend.figure_formats = ["svg"]
+pd.set_option("display.max_colwidth", None)
+
+# %%
+settings = MainSettings(
+    config=al.Config(device=device, n_networks=n_networks),
+    splits=tuple(splits),
+    seeds=tuple(range(seed, seed + n_seeds)),
+    n_folds=folds,
+    schedule=schedule,
+    n_boot=n_boot,
+    n_jobs=jobs,
+)
+place = Path(out) if out else workspace(edition) / "tables" / "02_main_results"
+if tables:
+    results, record = load_tables(MainTables, tables)
+else:
+    start = time.monotonic()
+    bundle = al.load(edition)
+    memory: dict[int, float] = {}
+    repeats = repeats_of(edition, bundle, n_repeats)
+    results = run_main(bundle, settings, repeats, memory=memory)
+    record = run_record(
+        {"edition": edition, "settings": settings.to_dict(), "n_repeats": n_repeats},
+        bundle.data,
+        bundle.kb,
+        time.monotonic() - start,
+    )
+    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
+    save_tables(results, place, record)
+headline, *other_splits = main_report.split_names(results)
+
+# %% tags=["hide-input"]
+source = f"read from `{tables}`" if tables else "computed by this notebook just now"
+display(
+    Markdown(
+        f"These tables were {source}: {record['seconds']:.0f} s and "
+        f"{record['peak_memory_mb'] / 1024:.1f} GB on {record['machine']['cpus']} cores, "
+        f"{record['created']}, commit `{str(record['commit'])[:10]}`, data "
+        f"`{record['data_sha256'][:10]}`, network `{record['network_sha256'][:10]}`."
+    )
+)
+
+# %% tags=["nbval-check-output"]
+print(results.card.to_string(index=False, header=False))
+
+# %% [markdown]
+# ## What is measured
+#
+# **Data consistency** F_d is the macro-F1 of down, unchanged and up against what was measured;
+# **knowledge consistency** F_k the same against what the original network deduces; **balanced
+# consistency** a mean of both that leans to the smaller one. Beside them what the perturbation
+# field uses: the *overlap* of called and changed genes, the share of calls that are right
+# (*precision*), the right *direction* among changed genes that are called, and *discrimination*:
+# does a prediction resemble its own response more than another's? (½ is chance.)
+#
+# **Thresholds** decide how many genes are called, and every score rewards another number. So every
+# method is tuned twice, on inner folds of the training conditions: for data consistency and for
+# balance. The tables say which.
+#
+# **A caveat about F_k.** A method that only repeats the network's deductions has F_k = 1 by
+# definition where it uses the yardstick's own path length. It is marked *copies the yardstick*,
+# and verdicts are given with and without it.
+
+# %% [markdown]
+# ## Who takes part
+#
+# The first four are ours; *integrated* is the method's output. Tools that need weights or a
+# training of their own (GEARS, scGPT, scFoundation, State) are not among them.
+
+# %% tags=["full-width"]
+main_report.method_rows(results).style.hide(axis="index")
+
+# %% [markdown]
+# ## New knock-outs, nothing shared with training
+#
+# The headline: no perturbed gene and no control sample is shared between training and test.
+# Thresholds tuned for balance; highest balance first.
+
+# %% tags=["full-width"]
+main_report.result_rows(results, headline, "balance").style.hide(axis="index")
+
+# %% [markdown]
+# The same with thresholds tuned for data consistency.
+
+# %% tags=["full-width"]
+main_report.result_rows(results, headline, "f_d").style.hide(axis="index")
+
+# %% tags=["hide-input", "full-width"]
+tuned = {"balance": "tuned for balance", "f_d": "tuned for data consistency"}
+with theme():
+    fig, axes = plt.subplots(2, 1, figsize=(8.5, 11.0))
+    for ax, (objective, title) in zip(axes, tuned.items(), strict=True):
+        plot_map(main_report.map_rows(results, headline, objective), ax)
+        ax.set_title(title)
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+plt.show()
+
+# %% [markdown]
+# **Figure 1.** *Data against knowledge consistency: which methods have both?* Every method is a
+# point with 95% intervals; along a grey line the balanced consistency is the same. Up and to the
+# right is better. Blue: our networks on their own; orange: joined with the network of knowledge;
+# grey: rivals.
+
+# %% tags=["hide-input"]
+spokes = {
+    "f_d": "data $F_d$",
+    "f_k": "knowledge $F_k$",
+    "balanced": "balanced",
+    "overlap": "overlap",
+    "direction": "direction",
+    "discrimination": "discrimination",
+}
+with theme():
+    fig, ax = plt.subplots(figsize=(6.4, 5.6), subplot_kw={"projection": "polar"})
+    plot_radar(main_report.radar_rows(results, headline, "balance"), spokes, ax)
+    fig.legend(loc="outside lower center", ncols=2)
+plt.show()
+
+# %% [markdown]
+# **Figure 2.** *The same as the paper draws it.* Ours, the best rivals in balance and in data
+# consistency, and the tuned class frequencies. A radar shows no intervals and its area depends on
+# the order of the axes; Figures 1 and 3 are the ones to judge by.
+
+# %% tags=["hide-input", "full-width"]
+panels = [("balance", "balanced"), ("balance", "f_k"), ("f_d", "f_d")]
+heads = {"balanced": "balanced", "f_k": "knowledge", "f_d": "data (tuned for it)"}
+with theme():
+    fig, axes = plt.subplots(1, 3, figsize=(13.5, 4.4))
+    for ax, (objective, metric) in zip(axes, panels, strict=True):
+        plot_differences(main_report.forest_rows(results, headline, objective, metric), ax)
+        ax.set_title(heads[metric])
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2)
+plt.show()
+
+# %% [markdown]
+# **Figure 3.** *Our integrated prediction minus each rival, paired.* Right of the line ours is
+# better; an interval that touches the line decides nothing. Strongest rival on top.
+
+# %% [markdown]
+# ## All our variants against the best rival
+#
+# The best rival of each score was picked on this very table. The highest of a dozen noisy scores
+# is, on average, higher than it deserves, so the comparison leans to the rival.
+
+# %% tags=["full-width"]
+main_report.best_rows(results, headline).style.hide(axis="index")
+
+# %% [markdown]
+# ## Conditions apart
+#
+# With and without a regulator of the network; and, where part of the responses was rebuilt from a
+# decomposition of the data, those that were measured. Tuned for balance.
+
+# %% tags=["full-width"]
+main_report.subset_rows(results, headline, "balance").style.hide(axis="index")
+
+# %% [markdown]
+# ## Easier questions
+#
+# *New knock-outs* may share control samples with training: what the controls' noise and medium did
+# to training conditions they did to the test conditions too (the row marked *leakage* shows how
+# far that alone carries). *New conditions of known knock-outs*, where the data have such, ask only
+# for another medium or study: conditions are dealt to folds, and only those are scored whose
+# knock-out was trained on.
+
+# %% tags=["hide-input", "full-width"]
+for split in other_splits:
+    for objective, title in tuned.items():
+        display(Markdown(f"**{main_report.split_names(results)[split].capitalize()}**, {title}"))
+        shown = main_report.result_rows(results, split, objective)
+        display(shown.style.hide(axis="index"))
+
+# %% tags=["hide-input", "full-width"]
+if other_splits:
+    with theme():
+        fig, axes = plt.subplots(len(other_splits), 1, figsize=(8.5, 5.3 * len(other_splits)))
+        for ax, split in zip([axes] if len(other_splits) == 1 else axes, other_splits, strict=True):
+            plot_map(main_report.map_rows(results, split, "balance"), ax)
+            ax.set_title(main_report.split_names(results)[split])
+        fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plt.show()
+
+# %% [markdown]
+# **Figure 4.** *The map of Figure 1 for the easier questions.* Thresholds tuned for balance.
+
+# %% [markdown]
+# ## How good could anyone be?
+#
+# The same experiments done twice would not agree. A second run is drawn from the replicates (in
+# the simulated study: measured again), called as the first one was, and scored as if it were a
+# prediction. It is an approximation: with two replicates, the noise of a gene is known poorly.
+# A *normalised* score is (method - class frequencies) / (second run - class frequencies).
+
+# %%
+main_report.ceiling_rows(results).style.hide(axis="index")
+
+# %%
+Markdown(main_report.ceiling_sentence(results))
+
+# %% [markdown]
+# ## The numbers in brief
+
+# %% tags=["nbval-check-output"]
+scores = results.scores[(results.scores["subset"] == "all") & results.scores["kind"].eq("ours")]
+brief = scores[scores["method"] == INTEGRATED].set_index(["split", "objective"])
+print(brief[["f_d", "f_k", "balanced", "n_conditions"]].round(2).to_string())
+
+# %% [markdown]
+# ## The claims
+#
+# C2: *balanced consistency is the highest*; C3: *knowledge consistency clearly so*; C4: *data
+# consistency is not lower*. The method is its integrated prediction on the headline split, whatever
+# came out best; C2 and C3 with thresholds for balance, C4 with those for data consistency. C2 and
+# C3 hold where the whole interval of the difference to the best rival lies above zero. C4 fails
+# where data consistency is certainly lower, by 0.02 or more, and holds where a loss of 0.02 is
+# excluded; in between it is *partly*. While rivals that the paper names were not run, a claim that
+# holds is *partly* reproduced.
+
+# %% tags=["full-width"]
+verdicts = scorecard({edition: results}).drop(columns="edition")
+verdicts.style.format(precision=3).hide(axis="index").set_properties(
+    subset=["statement", "reason"], **{"white-space": "normal", "min-width": "11rem"}
+)
+
+# %% [markdown]
+# ## Answer
+
+# %%
+reply = HTML(MarkdownIt().render(main_report.answer(results)))
+glue("answer-main", reply, display=False)
+reply
+
+# %% [markdown]
+# **What would change our mind.** A rival above that is tuned no less carefully, with an interval
+# clear of zero, on more independent knock-outs. GEARS, State or a foundation model trained on the
+# same folds. A yardstick that no method may look at: F_k here is measured on the network that the
+# method was given.
