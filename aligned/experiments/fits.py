@@ -25,10 +25,15 @@ Array = npt.NDArray[Any]
 
 
 def fold_data(data: AnnData, labels: pd.Series, split: str) -> AnnData:
-    """The data with one fold's labels; where controls are kept apart, inner folds do so, too."""
+    """The data with one fold's labels; inner folds keep apart what the outer ones do.
+
+    New controls (``control_safe``), new conditions (``condition``), else new perturbations.
+    """
     here = with_split(data, labels)
     if split == "control_safe":
         here.obs["group"] = linked_conditions(here).astype(str)
+    elif split == "condition":
+        here.obs["group"] = here.obs_names.astype(str)
     return here
 
 

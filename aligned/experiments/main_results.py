@@ -8,8 +8,6 @@ held-out condition; the tables are made from these in `aligned.experiments.main_
 from __future__ import annotations
 
 import dataclasses
-import os
-import resource
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from anndata import AnnData
 from joblib import Parallel, delayed
 from tqdm import tqdm
@@ -31,7 +28,8 @@ from aligned.config import CHOICES, Config
 from aligned.datasets import Bundle, folds
 from aligned.datasets.controls import genomic_order
 from aligned.datasets.rows import Rows
-from aligned.datasets.splits import SPLIT_KINDS, linked_conditions, with_split
+from aligned.datasets.splits import SPLIT_KINDS
+from aligned.experiments.fits import first_perturbed, fold_data, memory_used, one_thread_each
 from aligned.experiments.iterations import card_table, subsets
 from aligned.experiments.main_ceiling import Repeats, ceiling_table
 from aligned.experiments.main_tables import (
@@ -190,7 +188,7 @@ def run_main(
     if memory is not None:
         memory.update(d.memory_mb for d in done)
     rows = Rows.of(bundle.data, bundle.kb)
-    perturbed = np.array([bundle.kb.genes[rows.x[[i]].indices.min()] for i in range(len(rows))])
+    perturbed = first_perturbed(rows, bundle.kb)
     pools = [_pool(split, done, rows, settings) for split in dict.fromkeys(j.split for j in jobs)]
     apart, drawn = subsets(bundle, rows), (settings.n_boot, settings.config.gamma)
     scored = score_all(pools, perturbed, apart, *drawn)
@@ -235,39 +233,20 @@ def _fit_fold(
     settings: MainSettings,
     job: _Job,
 ) -> _Fold:
-    """Fit everything on one fold, with one thread where several jobs run beside each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if settings.n_jobs > 1 else threads)
-    try:
-        return _fit_fold_here(data, kb, yardstick, settings, job)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _fit_fold_here(
-    data: AnnData,
-    kb: KnowledgeBase,
-    yardstick: dict[str, Any],
-    settings: MainSettings,
-    job: _Job,
-) -> _Fold:
-    here = with_split(data, job.labels)
-    # inner folds ask the question that the outer ones ask: new controls, genes or conditions
-    if job.split == "control_safe":
-        here.obs["group"] = linked_conditions(here).astype(str)
-    elif job.split == "condition":
-        here.obs["group"] = here.obs_names.astype(str)
+    """Fit everything on one fold; inner folds ask the question that the outer ones ask."""
+    here = fold_data(data, job.labels, job.split)
     calls: dict[Key, Int8] = {}
     copies: dict[Key, bool] = {}
-    for objective in settings.objectives:
-        config = settings.config.replace(seed=job.seed, objective=objective)
-        problem, ours = _ours(here, kb, yardstick, config, settings.schedule)
-        calls |= {(objective, name): called for name, called in ours.items()}
-        order = genomic_order(data) if "start" in data.var else None
-        for name in settings.chosen:
-            rival = RIVALS[name](kb, problem.measured, yardstick, config, genome=order)
-            calls[objective, name] = rival.fit(problem.train).predict(problem.test)
-            copies[objective, name] = bool(rival.copies_yardstick)
+    order = genomic_order(data) if "start" in data.var else None
+    with one_thread_each(settings.n_jobs):
+        for objective in settings.objectives:
+            config = settings.config.replace(seed=job.seed, objective=objective)
+            problem, ours = _ours(here, kb, yardstick, config, settings.schedule)
+            calls |= {(objective, name): called for name, called in ours.items()}
+            for name in settings.chosen:
+                rival = RIVALS[name](kb, problem.measured, yardstick, config, genome=order)
+                calls[objective, name] = rival.fit(problem.train).predict(problem.test)
+                copies[objective, name] = bool(rival.copies_yardstick)
     scored = held_out_rows(problem, job.split)
     test = problem.test.take(scored)
     delta = problem.yardstick_of(test)
@@ -282,7 +261,7 @@ def _fit_fold_here(
         {key: confusion(delta, called, test.counted) for key, called in kept.items()},
         {key: discrimination(called, test.y, test.counted, alike) for key, called in kept.items()},
         copies,
-        (os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        memory_used(),
     )
 
 
