@@ -26,7 +26,7 @@ from aligned.experiments.main_results import (
     run_main,
     seen_in_training,
 )
-from aligned.experiments.main_tables import INTEGRATED, MEASURES, OURS
+from aligned.experiments.main_tables import BOUNDS, CLEANED, INTEGRATED, MEASURES, OURS, PERFECT
 from aligned.plotting import plot_differences, plot_map, plot_radar
 from aligned.scorecard import main_results as claims
 from aligned.scorecard import scorecard
@@ -97,9 +97,39 @@ def test_a_rivals_score_is_that_of_its_predictions(bundle, tables) -> None:
     assert row["f_d"].item() == pytest.approx(expected)
 
 
+def test_bounds_see_the_answers_and_are_no_rivals(bundle, tables) -> None:
+    here = tables.scores.query("split == 'perturbation' and subset == 'all'")
+    for objective in ("f_d", "balance"):
+        f_d = here[here["objective"] == objective].set_index("method")["f_d"]
+        assert f_d[PERFECT] >= max(f_d[INTEGRATED], f_d["ALIGNED, neural"])
+    rows = Rows.of(bundle.data, bundle.kb)
+    measured = bundle.kb.columns(tuple(map(str, bundle.data.var_names)))
+    delta = bundle.kb.deduce(rows.x, k=1)[:, measured]
+    right = np.where(delta == rows.y, delta, 0)
+    expected = f1_score(
+        rows.y[rows.counted], right[rows.counted], labels=[-1, 0, 1], average="macro"
+    )
+    assert f_d[CLEANED] == pytest.approx(expected)
+    assert not set(tables.differences["rival"]) & set(BOUNDS)
+    shown = main_report.result_rows(tables, "perturbation", "f_d")["method"]
+    assert f"{PERFECT} (sees the answers, not a rival)" in set(shown)
+    assert not set(main_report.map_rows(tables, "perturbation", "f_d")["method"]) & set(BOUNDS)
+
+
+def test_the_sentences_on_room_and_ideas_come_from_the_tables(tables) -> None:
+    text = main_report.bound_sentence(tables)
+    row = main_report.rows_of(tables, "perturbation", "f_d").set_index("method").loc[CLEANED]
+    assert f"{row['f_d']:.3f}" in text
+    ideas = main_report.idea_rows(tables)
+    assert set(ideas["method"]) == {"network alone", *list(OURS)[1:], "bilinear ridge"}
+    goals = main_report.goal_rows(tables)
+    assert goals["goal"].tolist() == ["0.45", "0.54"]
+    assert set(goals["reached"]) <= {"yes", "no", "no; the interval does not exclude it"}
+
+
 def test_every_method_is_scored_for_both_objectives_on_the_same_conditions(tables) -> None:
     here = tables.scores.query("split == 'perturbation' and subset == 'all'")
-    assert set(here["method"]) == {*OURS, *RIVALS_HERE}
+    assert set(here["method"]) == {*OURS, *RIVALS_HERE, *BOUNDS}
     assert (here.groupby("method")["objective"].nunique() == 2).all()
     assert here["n_conditions"].nunique() == 1
 

@@ -33,10 +33,12 @@ from aligned.experiments.fits import first_perturbed, fold_data, memory_used, on
 from aligned.experiments.iterations import card_table, subsets
 from aligned.experiments.main_ceiling import Repeats, ceiling_table
 from aligned.experiments.main_tables import (
+    CLEANED,
     ELSE_NETWORK,
     INTEGRATED,
     NETWORK,
     NEURAL,
+    PERFECT,
     Pool,
     difference_table,
     method_table,
@@ -113,7 +115,8 @@ class MainTables:
     card : DataFrame
         The data set in the fewest rows: ``item, value``.
     methods : DataFrame
-        ``method, kind, description``; kind is ours, trivial, rival or leakage.
+        ``method, kind, description``; kind is ours, trivial, rival,
+        leakage, or bound (it sees the answers).
     scores : DataFrame
         split × objective × method × subset: all metrics of
         `aligned.experiments.main_tables.MEASURES` with intervals, whether the prediction copies
@@ -292,7 +295,18 @@ def _ours(
         )
     final = model.phases[-1].predictions
     called |= {NEURAL: final["neural"], INTEGRATED: final["integrated"]}
-    return problem, called
+    return problem, called | _bounds(model)
+
+
+def _bounds(model: Aligned) -> dict[str, Int8]:
+    """What sees the answers: deductions where they are right, and the right choice everywhere."""
+    test = model.problem.test
+    delta, said = model.problem.yardstick_of(test), model.predict(test.x)
+    choose = (said.symbolic == test.y) & (said.symbolic != 0)
+    return {
+        CLEANED: np.where(delta == test.y, delta, 0).astype(np.int8),
+        PERFECT: np.where(choose, said.symbolic, said.neural).astype(np.int8),
+    }
 
 
 def _pool(split: str, done: list[_Fold], rows: Rows, settings: MainSettings) -> Pool:

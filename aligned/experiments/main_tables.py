@@ -14,6 +14,8 @@ from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_colu
 from aligned.metrics import called_overlap, called_precision, direction_accuracy
 
 __all__ = [
+    "BOUNDS",
+    "CLEANED",
     "COPIES",
     "ELSE_NETWORK",
     "INTEGRATED",
@@ -21,6 +23,7 @@ __all__ = [
     "NETWORK",
     "NEURAL",
     "OURS",
+    "PERFECT",
     "Pool",
     "difference_table",
     "interval",
@@ -43,6 +46,13 @@ OURS = {
     ELSE_NETWORK: "direct edges where they speak, our supervised network elsewhere",
     NEURAL: "our network after alignment",
     INTEGRATED: "network and symbols fused by the adapter: the method's output",
+}
+
+#: Lines that see the answers: what knowledge, and choosing, could bring at most.
+CLEANED, PERFECT = "deductions without their errors", "a perfect adapter"
+BOUNDS = {
+    CLEANED: "the yardstick's deductions where the measurement says the same, else unchanged",
+    PERFECT: "where symbols speak, whichever side is right; elsewhere our network after alignment",
 }
 
 #: Every metric of the tables, and what it is. The last four are the perturbation field's.
@@ -144,7 +154,7 @@ def interval(values: Float) -> tuple[float, float]:
 
 
 def method_table(rivals: Iterable[str]) -> pd.DataFrame:
-    """``method, kind, description``: our variants, then the rivals."""
+    """``method, kind, description``: our variants, then the rivals, then the bounds."""
     rows: list[dict[str, object]] = [
         {"method": name, "kind": "ours", "description": text} for name, text in OURS.items()
     ]
@@ -152,12 +162,17 @@ def method_table(rivals: Iterable[str]) -> pd.DataFrame:
         {"method": name, "kind": _kind(name), "description": RIVALS[name].description}
         for name in rivals
     ]
+    rows += [
+        {"method": name, "kind": "bound", "description": text} for name, text in BOUNDS.items()
+    ]
     return with_columns(rows, ["method", "kind", "description"])
 
 
 def _kind(method: str) -> str:
     if method in OURS:
         return "ours"
+    if method in BOUNDS:
+        return "bound"
     if RIVALS[method].leakage:
         return "leakage"
     return "trivial" if method in BASELINES else "rival"
