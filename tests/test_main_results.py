@@ -116,6 +116,18 @@ def test_bounds_see_the_answers_and_are_no_rivals(bundle, tables) -> None:
     assert not set(main_report.map_rows(tables, "perturbation", "f_d")["method"]) & set(BOUNDS)
 
 
+def test_the_first_screen_names_the_best_rival_per_split_and_score(tables) -> None:
+    lines = main_report.summary_markdown(tables).splitlines()[2:]
+    assert len(lines) == 4  # two splits, two scores
+    found = tables.differences.query(
+        "split == 'perturbation' and objective == 'f_d' and metric == 'f_d' and subset == 'all' "
+        "and best and method == @INTEGRATED"
+    )
+    line = next(x for x in lines if x.startswith("| new knock-outs | data"))
+    assert found["rival"].item() in line
+    assert f"{found['difference'].item():+.3f}" in line
+
+
 def test_the_sentences_on_room_and_ideas_come_from_the_tables(tables) -> None:
     text = main_report.bound_sentence(tables)
     row = main_report.rows_of(tables, "perturbation", "f_d").set_index("method").loc[CLEANED]

@@ -36,6 +36,7 @@ __all__ = [
     "result_rows",
     "split_names",
     "subset_rows",
+    "summary_markdown",
 ]
 
 #: The baseline that stands for "the mean" in normalised scores: per-gene frequencies, tuned.
@@ -379,3 +380,27 @@ def answer(tables: MainTables) -> str:
 
 def _signed(row: pd.Series) -> str:
     return signed_interval(row["difference"], row["low"], row["high"])
+
+
+def summary_markdown(tables: MainTables) -> str:
+    """The comparison for a first screen: our output and the best rival, by split and score."""
+    lines = [
+        "| asked for | score | ALIGNED, integrated | best rival | difference |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for split, what in split_names(tables).items():
+        for metric, objective in (("balanced", "balance"), ("f_d", "f_d")):
+            rows = forest_rows(tables, split, objective, metric)
+            best = rows[rows["best"].astype(bool)]
+            if best.empty:
+                continue
+            here = rows_of(tables, split, objective).set_index("method")
+            cells = [
+                what,
+                MEASURES[metric],
+                _cell(here.loc[INTEGRATED], metric),
+                f"{best.iloc[0]['label']}: {_cell(here.loc[best.iloc[0]['rival']], metric)}",
+                _signed(best.iloc[0]),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
