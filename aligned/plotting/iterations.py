@@ -160,7 +160,14 @@ def plot_map(table: pd.DataFrame, ax: Axes | None = None, gamma: float = 2.0) ->
             fontsize="x-small",
             va="center",
             color=palette[str(row["score"])],
-            arrowprops={"arrowstyle": "-", "color": "0.75", "lw": 0.5},
+            # from the middle of the label's left edge, so that no line crosses a label
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.75",
+                "lw": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+            },
             annotation_clip=False,
         )
     ax.set(xlabel=LABELS["f_d"], ylabel=LABELS["f_k"], xlim=(left, right), ylim=(0.2, 1.02))
