@@ -1,13 +1,14 @@
 """Claims of the paper, and what our tables say of each: verdicts are computed, never typed.
 
 A verdict is one of *reproduced*, *partly*, *not reproduced*, *not testable here*. Every claim is a
-function of one analysis' tables; the rules stand in `inconsistency` (C1), `loop` (C5-C8),
-`recovery` (C13-C15) and `pathways` (C16).
+function of one analysis' tables; the rules stand in `inconsistency` (C1), `main_results` (C2-C4),
+`loop` (C5-C8), `recovery` (C13-C15) and `pathways` (C16). `page` is the scorecard as a page.
 """
 
 from aligned.scorecard.card import ANALYSES, CLAIMS, scorecard
 from aligned.scorecard.claims import VERDICTS, Claim, Finding
 from aligned.scorecard.loop import MATTERS, change, published_stages
+from aligned.scorecard.page import committed_card, page_markdown
 
 __all__ = [
     "ANALYSES",
@@ -17,6 +18,8 @@ __all__ = [
     "Claim",
     "Finding",
     "change",
+    "committed_card",
+    "page_markdown",
     "published_stages",
     "scorecard",
 ]

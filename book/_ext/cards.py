@@ -1,9 +1,9 @@
-"""Sphinx extension: the data cards as substitutions, so that no page types a number of the data.
+"""Sphinx extension: data cards and scorecard as substitutions, so that no page types a number.
 
 ``{{ demo.n_conditions }}`` comes from the demo data as built here, ``{{ ecoli.network.pairs }}``
 from ``results/ecoli/card.json``, which ``aligned data card ecoli --out …`` writes (``human_tf``
-likewise). Counts get
-thousands separators, shares become percentages. An unknown key fails the build.
+likewise). Counts get thousands separators, shares become percentages. ``{{ scorecard }}`` is every
+verdict on the tables under ``results/``. An unknown key fails the build.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sphinx.config import Config
 
 from aligned import datasets
 from aligned._assets import asset
+from aligned.scorecard import committed_card, page_markdown
 
 
 def _readable(value: Any) -> Any:
@@ -30,7 +31,11 @@ def _add_cards(app: Sphinx, config: Config) -> None:
     cards = {"demo": datasets.load("demo").card}
     for name in ("ecoli", "human_tf"):
         cards[name] = json.loads(asset(f"results/{name}/card.json").read_text(encoding="utf-8"))
-    config.myst_substitutions = {**config.myst_substitutions, **_readable(cards)}
+    config.myst_substitutions = {
+        **config.myst_substitutions,
+        **_readable(cards),
+        "scorecard": page_markdown(committed_card()),
+    }
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
