@@ -33,7 +33,9 @@ def test_the_page_counts_verdicts_and_gives_figures_and_reasons() -> None:
     text = page_markdown(pd.DataFrame(rows, columns=COLUMNS))
     assert "*E. coli*: 1 reproduced, 1 partly; random networks: 1 partly." in text
     assert "| C10 | s ten | **reproduced** |  |" in text
-    assert "***E. coli*: partly.** Published: p. Here: 0.500 [0.400, 0.600]. Because of this." in text
+    assert (
+        "***E. coli*: partly.** Published: p. Here: 0.500 [0.400, 0.600]. Because of this." in text
+    )
     assert "Here: no figure. Else." in text
 
 

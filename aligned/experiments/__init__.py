@@ -1,6 +1,11 @@
 """Floor 4: what the notebooks call — one function per analysis, from settings to tidy tables."""
 
 from aligned.experiments.ablations import AblationSettings, AblationTables, run_ablations
+from aligned.experiments.estimators import (
+    EstimatorSettings,
+    EstimatorTables,
+    run_estimators,
+)
 from aligned.experiments.hidden import HiddenSettings, HiddenTables, run_hidden
 from aligned.experiments.inconsistency import (
     InconsistencySettings,
@@ -26,6 +31,8 @@ __all__ = [
     "STAGES",
     "AblationSettings",
     "AblationTables",
+    "EstimatorSettings",
+    "EstimatorTables",
     "HiddenSettings",
     "HiddenTables",
     "InconsistencySettings",
@@ -42,6 +49,7 @@ __all__ = [
     "load_tables",
     "repeats_of",
     "run_ablations",
+    "run_estimators",
     "run_hidden",
     "run_inconsistency",
     "run_iterations",

@@ -3,6 +3,12 @@
 Colours are Okabe and Ito's, told apart by colour-blind readers; markers double the message.
 """
 
+from aligned.plotting.ablations import (
+    plot_ablations,
+    plot_regret,
+    plot_regret_by_size,
+    plot_trust,
+)
 from aligned.plotting.iterations import (
     plot_changes,
     plot_closures,
@@ -23,6 +29,7 @@ from aligned.plotting.theme import COLOURS, theme
 
 __all__ = [
     "COLOURS",
+    "plot_ablations",
     "plot_average_precision",
     "plot_changes",
     "plot_closures",
@@ -32,9 +39,12 @@ __all__ = [
     "plot_map",
     "plot_radar",
     "plot_recovery",
+    "plot_regret",
+    "plot_regret_by_size",
     "plot_stages",
     "plot_thin",
     "plot_topology",
+    "plot_trust",
     "plot_yardsticks",
     "theme",
 ]
