@@ -183,11 +183,11 @@ report.change_table(results, "neural").style.hide(axis="index")
 report.score_table(results, ["closure"]).style.hide(axis="index")
 
 # %% [markdown]
-# Two things to read off. *θ* is a share of the genes. Symbols speak of few genes here, so a
+# Two things to read off. *θ* is a share of the genes. On *E. coli* symbols speak of few genes, so a
 # generous budget is never used up, and the price for length can only act where symbols may be used
-# in their silence, too (*symbols anywhere*, the paper's form): there the best choice by the loss
-# is to copy that silence, and it wipes out what the network knows of genes that knowledge does not
-# reach. And the knowledge consistency of a variant with longer paths is lower partly because the
+# in their silence, too (*symbols anywhere*, the paper's form): there the best choice by the loss is
+# to copy that silence, and it wipes out what the network knows of genes that knowledge does not
+# reach. And the knowledge consistency of a variant with other paths is lower partly because the
 # yardstick has paths of its own length: it measures agreement with *that* reading of the network.
 
 # %% [markdown]

@@ -15,6 +15,7 @@ from aligned import book as publishing
 from aligned._assets import asset
 from aligned.cli.output import write_file
 from aligned.experiments import (
+    AblationTables,
     HiddenTables,
     InconsistencyTables,
     IterationTables,
@@ -102,7 +103,8 @@ def readme_with_results(text: str) -> str:
     noise, _ = load_tables(NoiseTables, asset("results/random/04_refinement_noise"))
     hidden, _ = load_tables(HiddenTables, asset("results/ecoli/04_refinement_noise/hidden"))
     paths, _ = load_tables(PathwayTables, asset("results/ecoli/05_kegg_enrichment"))
-    card = scorecard({"ecoli": [apart, main, loop, paths], "random networks": noise})
+    parts, _ = load_tables(AblationTables, asset("results/ecoli/06_ablations"))
+    card = scorecard({"ecoli": [apart, main, loop, paths, parts], "random networks": noise})
     card = card.sort_values("claim", key=lambda claims: claims.str.extract(r"(\d+)")[0].astype(int))
     split = str(loop.scores["split"].iloc[0])
     block = "\n\n".join(

@@ -177,13 +177,14 @@ def estimator_sentence(tables: EstimatorTables) -> str:
     finals = tables.finals[tables.finals["speak_only"].astype(bool)]
     mean = finals.groupby(["estimator", "n_genes"])[["start", "regret"]].mean()
     largest = int(finals["n_genes"].max())
-    parts = [
-        f"With {largest:,} genes, `{estimator}` ends at a normalised regret of "
-        f"**{mean.loc[(estimator, largest), 'regret']:.3f}** (start "
-        f"{mean.loc[(estimator, largest), 'start']:.3f})"
-        for estimator in dict.fromkeys(finals["estimator"])
+    ends = [
+        f"`{name}` ends at **{mean.loc[(name, largest), 'regret']:.3f}**"
+        for name in dict.fromkeys(finals["estimator"])
     ]
-    text = "; ".join(parts) + "."
+    text = (
+        f"With {largest:,} genes the normalised regret starts at "
+        f"{finals.loc[finals['n_genes'] == largest, 'start'].mean():.3f}; {', '.join(ends)}."
+    )
     if "reinforce" in mean.index.get_level_values(0):
         curve = mean.loc["reinforce"].sort_index()
         broken = curve.index[curve["regret"] > curve["start"]]
