@@ -24,8 +24,9 @@ from aligned.experiments import (
     run_iterations,
     save_tables,
 )
-from aligned.experiments.edits import edit_support, edit_table, net_edits
+from aligned.experiments.edits import _equal_degrees, edit_support, edit_table, net_edits
 from aligned.experiments.statistics import Bootstrap
+from aligned.knowledge import KnowledgeBase
 from aligned.metrics import confusion
 from aligned.scorecard import VERDICTS, change, published_stages, scorecard
 
@@ -161,7 +162,28 @@ def test_edit_table_and_support_by_hand(bundle) -> None:
     assert support.loc["added", ["pairs", "in_other", "same_sign"]].tolist() == [3, 3, 3]
     assert 0 < support.loc["added", "expected"] < 3
     assert 0 < support.loc["added", "p_value"] < 0.05
+    assert 0 <= support.loc["added", "expected_degrees"] <= 3
+    assert support.loc["dropped", "p_degrees"] != support.loc["dropped", "p_degrees"]  # nan
     assert edit_table([({"split": "t"}, added.assign(gain=1.0))], bundle, "s").empty
+
+
+def test_the_degree_keeping_null_knows_what_a_well_known_target_explains() -> None:
+    """Hits that only come of a popular target are no surprise to it; hits of the pairing are."""
+    genes = [f"r{i}" for i in range(6)] + [f"t{i}" for i in range(6)]
+    regulators = genes[:6]
+    empty = pd.DataFrame({"source": ["r0"], "target": ["r1"], "sign": [1]})
+    kb = KnowledgeBase.from_edges(empty, genes=genes, regulators=regulators)
+    popular = pd.DataFrame({"source": regulators, "target": "t0", "sign": 1})
+    other = KnowledgeBase.from_edges(popular, genes=genes, regulators=regulators)
+    added = pd.DataFrame({"source": regulators, "target": ["t0"] * 3 + ["t1"] * 3})
+    null = _equal_degrees(added, 3, kb, other, seed=0)
+    assert null["expected_degrees"] == null["degrees_low"] == null["degrees_high"] == 3
+    assert null["p_degrees"] == 1
+    paired = pd.DataFrame({"source": regulators, "target": [f"t{i}" for i in range(6)], "sign": 1})
+    other = KnowledgeBase.from_edges(paired, genes=genes, regulators=regulators)
+    null = _equal_degrees(paired[["source", "target"]], 6, kb, other, seed=0)
+    assert 0.8 < null["expected_degrees"] < 1.2  # fixed points of a random permutation
+    assert null["p_degrees"] < 0.01
 
 
 def test_tables_return_from_disk_as_they_went(tables, tmp_path: Path) -> None:

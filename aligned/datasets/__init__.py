@@ -43,8 +43,10 @@ def load(name_or_path: str | Path, seed: int = 0) -> Bundle:
     name_or_path : str or Path
         ``"demo"``: simulated, built in. ``"ecoli"``: real knock-outs, made from originals that are
         fetched and checked first. ``"human_tf"``: real signatures of perturbed transcription
-        factors, likewise. Or your own: a folder with ``data.h5ad`` and ``edges.csv`` (see
-        `aligned.datasets.folder`), or one ``.h5ad`` file with the edges in ``uns["network"]``.
+        factors, likewise. ``"human_unseen"``: the same, with a network from which every pair of
+        the second network is left out. Or your own: a folder with ``data.h5ad`` and ``edges.csv``
+        (see `aligned.datasets.folder`), or one ``.h5ad`` file with the edges in
+        ``uns["network"]``.
     seed : int
         Seed of the simulation; real data ignore it.
 
@@ -69,7 +71,7 @@ def load(name_or_path: str | Path, seed: int = 0) -> Bundle:
     >>> load("emo")
     Traceback (most recent call last):
     ...
-    ValueError: there is no data set 'emo'; did you mean 'demo'? Names: demo, ecoli, human_tf; ...
+    ValueError: there is no data set 'emo'; did you mean 'demo'? Names: demo, ecoli, human_tf, ...
     """
     name = str(name_or_path)
     if name in _LOADERS and not isinstance(name_or_path, Path):
@@ -88,7 +90,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()
-    ('demo', 'ecoli', 'human_tf')
+    ('demo', 'ecoli', 'human_tf', 'human_unseen')
     """
     return tuple(_LOADERS)
 
@@ -131,6 +133,13 @@ def _human_tf(seed: int) -> Bundle:
     return human_tf.build(fetch("human_tf"), files("human_tf"), _yardstick("human_tf"))
 
 
+def _human_unseen(seed: int) -> Bundle:
+    from aligned.datasets import human_tf
+
+    originals, sources = fetch("human_tf"), files("human_tf")
+    return human_tf.build(originals, sources, _yardstick("human_unseen"), network="without_other")
+
+
 def _yardstick(edition: str) -> dict[str, Any]:
     text = asset(f"notebooks/editions/{edition}.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text)["yardstick"])
@@ -140,4 +149,5 @@ _LOADERS: dict[str, Callable[[int], Bundle]] = {
     "demo": _demo,
     "ecoli": _ecoli,
     "human_tf": _human_tf,
+    "human_unseen": _human_unseen,
 }

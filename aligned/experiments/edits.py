@@ -100,19 +100,31 @@ def _signs_in(table: pd.DataFrame, other: KnowledgeBase | None) -> list[str]:
     return [state.get(pair, "0") for pair in pairs]
 
 
-def edit_support(edits: pd.DataFrame, bundle: Bundle, rows: Rows) -> pd.DataFrame:
+#: Deals of the degree-keeping null.
+DEALS = 999
+
+
+def edit_support(edits: pd.DataFrame, bundle: Bundle, rows: Rows, seed: int = 0) -> pd.DataFrame:
     """Are added edges in the other network more often than chance would have it?
 
-    An added edge joins a pair that the network did not have. The urn: all such pairs between
-    regulators that the evidence can speak of and measured genes. Hypergeometric, one-sided.
+    An added edge joins a pair that the network did not have. Two kinds of chance:
+
+    * the *urn*: all such pairs between regulators that the evidence can speak of and measured
+      genes, each as likely as the others (hypergeometric, one-sided);
+    * *equal degrees*: the targets of the added edges are dealt among them anew, so that every
+      regulator and every target keeps its number. Well-studied genes have many edges in any
+      network, and this null knows it. Pairs that the network has already do not count; p is the
+      share of `DEALS` deals with at least as large a share in the other network.
 
     Returns
     -------
     DataFrame
         One row per kind of edit (``added``, ``dropped``, ``flipped``): ``pairs``, ``in_other``,
-        ``expected``, ``p_value`` (added only), ``same_sign`` among those in the other network.
+        ``expected``, ``p_value`` (urn), ``expected_degrees, degrees_low, degrees_high, p_degrees``
+        (these for added only), ``same_sign`` among those in the other network.
     """
-    columns = ["kind", "pairs", "in_other", "expected", "p_value", "same_sign"]
+    chance = ["expected", "p_value", "expected_degrees", "degrees_low", "degrees_high", "p_degrees"]
+    columns = ["kind", "pairs", "in_other", *chance, "same_sign"]
     if edits.empty:
         return pd.DataFrame(columns=columns)
     kind = np.where(
@@ -126,16 +138,45 @@ def edit_support(edits: pd.DataFrame, bundle: Bundle, rows: Rows) -> pd.DataFram
             "kind": name,
             "pairs": len(mine),
             "in_other": int(known.sum()),
-            "expected": np.nan,
-            "p_value": np.nan,
+            **dict.fromkeys(chance, np.nan),
             "same_sign": int((known & (mine["other"] == mine["after"])).sum()),
         }
-        if name == "added" and bundle.other_kb is not None:
+        if name == "added" and len(mine) and bundle.other_kb is not None:
             total, hits = _urn(bundle, rows)
             row["expected"] = len(mine) * hits / total
             row["p_value"] = float(hypergeom.sf(int(known.sum()) - 1, total, hits, len(mine)))
+            row |= _equal_degrees(mine, int(known.sum()), bundle.kb, bundle.other_kb, seed)
         table.append(row)
     return pd.DataFrame(table, columns=columns)
+
+
+def _equal_degrees(
+    added: pd.DataFrame, found: int, kb: KnowledgeBase, other: KnowledgeBase, seed: int
+) -> dict[str, float]:
+    """The null in which regulators and targets keep their numbers of added edges."""
+    source = pd.Index(kb.regulators).get_indexer(added["source"])
+    target = kb.index.get_indexer(added["target"])
+    have = (kb.r_pos + kb.r_neg).tocsr()
+    row = pd.Index(other.regulators).get_indexer(added["source"])  # -1: no regulator there
+    theirs = (other.r_pos + other.r_neg).tocsr()
+    column = other.index.get_indexer(pd.Index(kb.genes))
+    rng = np.random.default_rng(seed)
+    counts = np.empty(DEALS)
+    for i in range(DEALS):
+        dealt = rng.permutation(target)
+        free = ~np.asarray(have[source, dealt], dtype=bool).ravel()
+        free &= kb.regulator_index[source] != dealt
+        there = (row >= 0) & (column[dealt] >= 0)
+        hit = np.zeros(len(dealt), dtype=bool)
+        hit[there] = np.asarray(theirs[row[there], column[dealt[there]]], dtype=bool).ravel()
+        counts[i] = len(dealt) * (hit & free).sum() / max(int(free.sum()), 1)
+    low, high = np.quantile(counts, [0.025, 0.975])
+    return {
+        "expected_degrees": float(counts.mean()),
+        "degrees_low": float(low),
+        "degrees_high": float(high),
+        "p_degrees": float((1 + (counts >= found).sum()) / (1 + DEALS)),
+    }
 
 
 def _urn(bundle: Bundle, rows: Rows) -> tuple[int, int]:

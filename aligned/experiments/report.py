@@ -196,9 +196,13 @@ def edit_sentence(tables: IterationTables) -> str:
         return f"{text} There is no second network here to hold them against."
     return (
         f"{text} Of the added pairs, {by.loc['added', 'in_other']:,} stand in the *other* network "
-        f"though not in the original one, where chance would give {expected:.1f} (hypergeometric "
-        f"p = {by.loc['added', 'p_value']:.2g}); {by.loc['added', 'same_sign']:,} of them with the "
-        "same sign."
+        f"though not in the original one, {by.loc['added', 'same_sign']:,} of them with the same "
+        f"sign. If every empty pair were as likely, chance would give {expected:.1f} "
+        f"(hypergeometric p = {by.loc['added', 'p_value']:.2g}); dealt anew among the same "
+        f"regulators and targets, {by.loc['added', 'expected_degrees']:.1f} "
+        f"[{by.loc['added', 'degrees_low']:.1f}, {by.loc['added', 'degrees_high']:.1f}] "
+        f"(p = {by.loc['added', 'p_degrees']:.3f}). The second is the fairer one: well-studied "
+        "genes have many edges in any network."
     )
 
 
