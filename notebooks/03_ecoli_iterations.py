@@ -23,7 +23,7 @@
 #
 # | | |
 # | --- | --- |
-# | Data | the edition named below; `demo` is simulated, `ecoli` real knock-outs |
+# | Data | the edition named below; `demo` is simulated, `ecoli` and `human_*` are real |
 # | Budget | two cores: `demo` about 2 minutes and 2 GB, `ecoli` at most 10 minutes and 3 GB |
 # | Replicates | held-out perturbations and seeds; intervals are 95% bootstrap over both |
 
@@ -264,7 +264,9 @@ report.subset_table(results, headline).style.hide(axis="index")
 # (`0`: absent there, too).
 
 # %%
-display(Markdown(report.edit_sentence(results)))
+said = HTML(MarkdownIt().render(report.edit_sentence(results)))
+glue("answer-edits", said, display=False)
+display(said)
 results.support.style.format(precision=3, na_rep="").hide(axis="index")
 
 # %%
