@@ -559,6 +559,19 @@ def test_the_page_shows_these_thresholds(mirror):
     assert shown.strip() == _thresholds(mirror), "copy what _thresholds returns"
 
 
+def test_the_page_says_how_many_genes_are_seen(mirror):
+    page = (Path(__file__).resolve().parents[2] / "book" / "single_cells.md").read_text("utf-8")
+    shown = page.split("<!-- seen:begin -->")[1].split("<!-- seen:end -->")[0]
+    path = mirror / "norman2019_subset.h5ad"
+    norman = Reading(where=["dataset=norman19"])
+    left = [import_cells(path, norman, Rules(min_seen=n)).data.n_vars for n in (10, 3, 1)]
+    genes = ad.read_h5ad(path, backed="r").n_vars
+    ten, three, one = left
+    assert shown == (
+        f"in Norman's subset ten cells leave {ten} of {genes} genes, three {three}, one {one}"
+    )
+
+
 def _thresholds(mirror: Path) -> str:
     adamson = Reading(condition_key="guide_gene", control="non-targeting", kind="crispri")
     lines = [
