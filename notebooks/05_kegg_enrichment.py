@@ -290,8 +290,11 @@ pd.DataFrame({"relation": shared, "what it says": [RELATIONS[name] for name in s
 # there both sides have seen transcripts only.
 #
 # Edits of one regulator go together, so the intervals resample regulators. With a dozen regulators
-# such intervals are too narrow, for a relation that hardly any edge has much too narrow: see where
-# those of the random edits lie before calling one clear of zero.
+# such intervals are too narrow, for a relation that hardly any edge has much too narrow. So *p*
+# stands beside them: every regulator is given as many random targets of each in-degree class as
+# refinement gave it, and *p* is the share of such draws with at least as many hits (one-sided; one
+# relation in twenty falls below 0.05 by chance). Genes of one operon respond together, which this
+# null does not know. Where interval and *p* disagree, nothing is settled.
 
 # %% tags=["hide-input"]
 with theme():

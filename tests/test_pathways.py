@@ -240,6 +240,22 @@ def test_proportions_have_the_wilson_interval() -> None:
 # ----------------------------------------------------------------------------------- edits mean
 
 
+def test_random_added_edges_have_evenly_spread_p_values(sim, ruler) -> None:
+    """Edits drawn from the urns themselves: few p values fall below 0.05, as many as should."""
+    kb = sim.kb
+    related = relations(kb, ruler.sets, sim.truth)
+    everyone = np.ones(len(kb.genes), bool)
+    made = kb.changes_to(sim.truth)
+    found = []
+    for seed in range(60):
+        drawn = matched_edits(kb, made, seed, everyone)
+        added = kb.changes_to(drawn).query("before == '0'")
+        table = meaning_table(kb, added, related, everyone, n_boot=2, seed=seed)
+        found.append(table.set_index("relation").at["same pathway", "p"])
+    assert 0.3 < np.mean(found) < 0.8
+    assert np.mean(np.array(found) < 0.05) < 0.2
+
+
 def test_the_meaning_of_added_edges_is_counted_by_hand(sim, ruler) -> None:
     kb = sim.kb
     added = kb.changes_to(sim.truth).query("before == '0'")
@@ -248,6 +264,7 @@ def test_the_meaning_of_added_edges_is_counted_by_hand(sim, ruler) -> None:
     assert list(related) == list(RELATIONS)
     found = meaning_table(kb, added, related, np.ones(len(kb.genes), bool)).set_index("relation")
     assert found.at["in the other network", "share"] == 1
+    assert found.at["in the other network", "p"] < 0.01
     targets = kb.to_edges().query("source != target").drop_duplicates(["source", "target"])
     degree = targets["target"].value_counts()
     octave = {g: int(np.floor(2 * np.log2(1 + degree.get(g, 0)))) for g in kb.genes}

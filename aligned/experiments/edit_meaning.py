@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ Index = npt.NDArray[np.intp]
 
 #: Largest gap between two genes of a *run*, in base pairs.
 GAP = 100
+
+#: Draws of random edits behind a p value.
+DRAWS = 9999
 
 #: What a regulator s and a gene t may share.
 RELATIONS = {
@@ -145,7 +149,9 @@ def meaning_table(
 
     Every added edge s → t is compared with all pairs s → t' without an edge, t' a possible target
     with the in-degree class of t (half-octaves). Their mean is what chance expects, exactly. Edits
-    of one regulator go together: the interval resamples regulators.
+    of one regulator go together: the interval resamples regulators. ``p`` compares with random
+    edits instead: every regulator draws as many targets of each class as it was given, without
+    putting back; the share of `DRAWS` draws with at least as many hits (one-sided).
 
     Parameters
     ----------
@@ -161,9 +167,10 @@ def meaning_table(
     Returns
     -------
     DataFrame
-        ``relation, added, regulators, share, expected, difference, low, high``.
+        ``relation, added, regulators, share, expected, difference, low, high, p``.
     """
-    columns = ["relation", "added", "regulators", "share", "expected", "difference", "low", "high"]
+    values = ["share", "expected", "difference", "low", "high", "p"]
+    columns = ["relation", "added", "regulators", *values]
     if added.empty:
         return pd.DataFrame(columns=columns)
     row = pd.Index(kb.regulators).get_indexer(added["source"])
@@ -184,17 +191,40 @@ def meaning_table(
     table = []
     for name, relation in related.items():
         hit = relation[row, column].astype(float)
-        expected = _expected(relation, row, column, pairs, classes, possible, kb.regulator_index)
+        urns = _urns(relation, row, column, pairs, classes, possible, kb.regulator_index)
+        expected = urns.expected
         excess = np.bincount(group, hit - expected)
         resampled = (draws @ excess) / (draws @ np.bincount(group))
         low, high = np.quantile(resampled, [0.025, 0.975])
-        values = (hit.mean(), expected.mean(), (hit - expected).mean(), low, high)
+        p = urns.p(int(hit.sum()), np.random.default_rng([seed, 1]))
+        found = (hit.mean(), expected.mean(), (hit - expected).mean(), low, high, p)
         head = (name, len(added), len(clusters))
-        table.append(dict(zip(columns, [*head, *map(float, values)], strict=True)))
+        table.append(dict(zip(columns, [*head, *map(float, found)], strict=True)))
     return pd.DataFrame(table, columns=columns)
 
 
-def _expected(
+@dataclass(frozen=True)
+class _Urns:
+    """Per regulator and in-degree class: pairs to draw from, related ones, and how many are drawn.
+
+    ``expected`` is the share of related pairs in the urn of each added edge.
+    """
+
+    expected: npt.NDArray[np.float64]
+    related: Index
+    others: Index
+    drawn: Index
+
+    def p(self, found: int, rng: np.random.Generator) -> float:
+        """Share of draws with at least as many related pairs, this one counted."""
+        hits = np.zeros(DRAWS, dtype=np.int64)
+        for related, others, drawn in zip(self.related, self.others, self.drawn, strict=True):
+            if related:
+                hits += rng.hypergeometric(related, others, min(drawn, related + others), DRAWS)
+        return float((1 + (hits >= found).sum()) / (1 + DRAWS))
+
+
+def _urns(
     relation: Bool,
     row: npt.NDArray[np.intp],
     column: npt.NDArray[np.intp],
@@ -202,9 +232,10 @@ def _expected(
     classes: npt.NDArray[np.int_],
     possible: Bool,
     own: npt.NDArray[np.intp],
-) -> npt.NDArray[np.float64]:
-    """Mean of the relation over the pairs each added edge is compared with."""
+) -> _Urns:
+    """What each added edge is compared with."""
     expected = np.zeros(len(row))
+    parts: list[Index] = []
     for i in np.unique(row):
         free = possible & ~pairs[i]
         free[own[i]] = False
@@ -212,4 +243,8 @@ def _expected(
         hits = np.bincount(classes[free], relation[i][free], minlength=classes.max() + 1)
         mine = row == i
         expected[mine] = (hits / np.maximum(count, 1))[classes[column[mine]]]
-    return expected
+        drawn = np.bincount(classes[column[mine]], minlength=len(count))
+        some = drawn > 0
+        parts.append(np.stack([hits, count - hits, drawn], axis=1)[some].astype(np.intp))
+    related, others, taken = np.concatenate(parts).T
+    return _Urns(expected, related, others, taken)

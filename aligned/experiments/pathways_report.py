@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from aligned.experiments.edit_meaning import DRAWS
 from aligned.experiments.pathway_changes import LEVEL, STATISTICS
 from aligned.experiments.pathways import PathwayTables
 
@@ -294,7 +295,13 @@ def edit_sentence(tables: PathwayTables, network: str = "refined") -> str:
     parts = [
         f"*{row.relation}*: {row.share:.1%} of {row.added:,} added edges, expected "
         f"{row.expected:.1%}, difference {100 * row.difference:+.1f} points "
-        f"[{100 * row.low:+.1f}, {100 * row.high:+.1f}]"
+        f"[{100 * row.low:+.1f}, {100 * row.high:+.1f}], p = {_p(row.p)}"
         for row in rows.itertuples()
     ]
     return "; ".join(parts) + "."
+
+
+def _p(value: float) -> str:
+    """A p value as it is read: at its floor, or with two digits."""
+    floor = 1 / (1 + DRAWS)
+    return f"{floor:.0e} (the least)" if value <= floor else f"{value:.2g}"
