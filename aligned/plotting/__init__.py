@@ -3,6 +3,13 @@
 Colours are Okabe and Ito's, told apart by colour-blind readers; markers double the message.
 """
 
+from aligned.plotting.ablations import (
+    plot_learning,
+    plot_parts,
+    plot_regret,
+    plot_reliability,
+    plot_rules,
+)
 from aligned.plotting.iterations import (
     plot_changes,
     plot_closures,
@@ -29,9 +36,14 @@ __all__ = [
     "plot_differences",
     "plot_exponents",
     "plot_growth",
+    "plot_learning",
     "plot_map",
+    "plot_parts",
     "plot_radar",
     "plot_recovery",
+    "plot_regret",
+    "plot_reliability",
+    "plot_rules",
     "plot_stages",
     "plot_thin",
     "plot_topology",

@@ -1,8 +1,8 @@
 """Claims of the paper, and what our tables say of each: verdicts are computed, never typed.
 
 A verdict is one of *reproduced*, *partly*, *not reproduced*, *not testable here*. Every claim is a
-function of one analysis' tables; the rules stand in `inconsistency` (C1), `loop` (C5-C8),
-`recovery` (C13-C15) and `pathways` (C16).
+function of one analysis' tables; the rules stand in `inconsistency` (C1), `main_results` (C2-C4),
+`loop` (C5-C8), `ablations` (C9-C12), `recovery` (C13-C15) and `pathways` (C16).
 """
 
 from aligned.scorecard.card import ANALYSES, CLAIMS, scorecard

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from aligned.experiments.ablations import AblationTables
 from aligned.experiments.inconsistency import InconsistencyTables
 from aligned.experiments.iterations import IterationTables
 from aligned.experiments.main_results import MainTables
 from aligned.experiments.noise import NoiseTables
 from aligned.experiments.pathways import PathwayTables
 from aligned.experiments.tables import load_tables
-from aligned.scorecard import inconsistency, loop, main_results, pathways, recovery
+from aligned.scorecard import ablations, inconsistency, loop, main_results, pathways, recovery
 from aligned.scorecard.claims import Claim
 
 __all__ = ["ANALYSES", "CLAIMS", "scorecard"]
@@ -26,6 +27,7 @@ ANALYSES: dict[str, type] = {
     "03_ecoli_iterations": IterationTables,
     "04_refinement_noise": NoiseTables,
     "05_kegg_enrichment": PathwayTables,
+    "06_ablations": AblationTables,
 }
 
 #: All claims that can be judged so far, in the paper's order.
@@ -33,6 +35,7 @@ CLAIMS: tuple[Claim, ...] = (
     *inconsistency.CLAIMS,
     *main_results.CLAIMS,
     *loop.CLAIMS,
+    *ablations.CLAIMS,
     *recovery.CLAIMS,
     *pathways.CLAIMS,
 )
