@@ -143,9 +143,7 @@ def estimator_rows(tables: EstimatorTables) -> pd.DataFrame:
                 "regret at the start": _range(runs["start"]),
                 "at the end": _range(runs["regret"]),
                 f"seeds that reach {CLOSE:.0%}": f"{arrived.sum()} of {len(runs)}",
-                "steps to it (median)": f"{runs['steps'].median():,.0f}"
-                if arrived.any()
-                else "never",
+                "steps to it": f"{runs['steps'].median():,.0f}" if arrived.any() else "never",
                 "seconds": f"{runs['seconds'].median():.2f}" if arrived.any() else "",
                 "gradient's variance / mean²": _noise(runs["noise"]),
             }

@@ -147,7 +147,7 @@ def judge_length(reference: str, variant: str) -> Callable[[AblationTables, str]
     overlap), and the fused prediction's data consistency falls (whole interval below zero).
 
     * *not testable here*: without the price, symbols are used in less than the free share θ (upper
-      end of the interval), so the price binds nothing;
+      end of the interval, mean over conditions), so the price hardly binds;
     * *reproduced*: more symbols, and a fall; *partly*: more symbols, and no certain fall;
     * *not reproduced*: no more symbols than with the price.
     """
@@ -170,7 +170,7 @@ def judge_length(reference: str, variant: str) -> Callable[[AblationTables, str]
         theta = Config().theta
         if without["high"] < theta:
             verdict = "not testable here"
-            text = f"θ = {theta} of the cells are free, symbols speak in fewer: {text}"
+            text = f"a share θ = {theta} is free, and on average fewer are used: {text}"
         elif without["low"] <= priced["high"]:
             verdict = "not reproduced"
         else:
