@@ -7,26 +7,47 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
+from sklearn.metrics import roc_auc_score
 
 import aligned as al
-from aligned.experiments import AblationSettings, run_ablations
-from aligned.experiments import ablations_report as report
+from aligned.experiments import (
+    AblationSettings,
+    AblationTables,
+    EstimatorTables,
+    IterationTables,
+    ReliabilitySettings,
+    ReliabilityTables,
+    ablations_report,
+    load_tables,
+    run_ablations,
+    run_reliability,
+    save_tables,
+)
 from aligned.experiments.ablations import FULL, PAPER_FORM, VARIANTS
-from aligned.experiments.estimators import EstimatorTables
-from aligned.plotting import plot_ablations, plot_regret, plot_regret_by_size, plot_trust
+from aligned.experiments.reliability import REASONS, RULES, auroc
+from aligned.plotting import plot_parts, plot_reliability, plot_rules
+from aligned.scorecard import scorecard
+from aligned.scorecard.ablations import published_ablations
 
 mpl.use("Agg")
 
 
+CONFIG = al.Config(n_networks=1, network_steps=5, align_steps=10)
+
+
 @pytest.fixture(scope="module")
-def tables():
+def bundle():
     simulated = al.simulate(n_genes=80, n_regulators=15, seed=2)
-    bundle = al.datasets.Bundle(
+    return al.datasets.Bundle(
         simulated.data, simulated.kb, None, simulated.go_counts, {}, {}, {"k": 1, "rule": "boolean"}
     )
-    config = al.Config(n_networks=1, network_steps=5, align_steps=10)
+
+
+@pytest.fixture(scope="module")
+def tables(bundle):
     settings = AblationSettings(
-        config, ("θ = 0", "random network"), "perturbation", (0,), 2, n_boot=50, n_jobs=1
+        CONFIG, ("θ = 0", "random network"), "perturbation", (0,), 2, n_boot=50, n_jobs=1
     )
     return run_ablations(bundle, settings, progress=False)
 
@@ -72,93 +93,214 @@ def test_unknown_variants_are_named():
         AblationSettings(variants=("no Ink",))
 
 
-# ---------------------------------------------------------------------------- the page's tables
+# ------------------------------------------------------------------------------- who is right
 
 
-def test_the_sentence_on_trust_says_what_the_table_says(tables):
-    text = report.trust_sentence(tables)
-    table = tables.trust[tables.trust["variant"] == FULL].set_index("quantity")["value"]
-    for quantity in ("right: chosen side", "right: always the network", "right: an oracle"):
-        assert f"{table[quantity]:.1%}" in text
+@pytest.fixture(scope="module")
+def reliability(bundle):
+    settings = ReliabilitySettings(CONFIG, (FULL,), "perturbation", (0,), 2, n_boot=50, n_jobs=1)
+    return run_reliability(bundle, settings, progress=False)
+
+
+def test_cell_by_cell_agrees_with_the_counts_of_the_ablations(tables, reliability):
+    """Two roads to one number: cells listed one by one, and counts per condition."""
+    counted = tables.trust[tables.trust["variant"] == FULL].set_index("quantity")
+    listed = ablations_report.right_rows(reliability, "all").set_index("rule")
+    for rule in RULES:
+        for one, other in (("share", "value"), ("low", "low"), ("high", "high")):
+            expected = counted.loc[f"right: {rule}", other]
+            assert listed.loc[rule, one] == pytest.approx(expected, abs=1e-9)
+
+
+def test_changed_and_unchanged_cells_make_up_all(reliability):
+    by = reliability.right.pivot(index="rule", columns="cells", values="share")
+    n = reliability.right.groupby("cells")["n"].first()
+    assert n["changed"] + n["unchanged"] == n["all"]
+    mixed = (by["changed"] * n["changed"] + by["unchanged"] * n["unchanged"]) / n["all"]
+    assert np.allclose(mixed, by["all"])
+    assert by.loc["always the symbols", "unchanged"] == 0  # they speak, so they are wrong there
+
+
+def test_the_bins_of_every_reason_hold_every_cell(reliability):
+    symbols = reliability.right.set_index(["cells", "rule"]).loc[("all", "always the symbols")]
+    for reason in REASONS:
+        bins = reliability.bins[reliability.bins["reason"] == reason]
+        assert bins["n"].sum() == symbols["n"]
+        pooled = (bins["share"] * bins["n"]).sum() / bins["n"].sum()
+        assert pooled == pytest.approx(symbols["share"])
+
+
+def test_the_area_is_that_of_scikit_learn_under_any_weights():
+    rng = np.random.default_rng(0)
+    value, positive = rng.integers(0, 6, 80) / 5, rng.random(80) < 0.4
+    row, weights = rng.integers(0, 10, 80), rng.integers(0, 3, (5, 10))
+    found = auroc(value, positive, row, weights)
+    for area, weight in zip(found, weights, strict=True):
+        expected = roc_auc_score(positive, value, sample_weight=weight[row])
+        assert area == pytest.approx(expected)
+    assert np.isnan(auroc(value, positive | True, row, weights)).all()
+
+
+def test_reliability_settings_are_checked():
+    with pytest.raises(ValueError, match="there is no variant 'Full'; use some of 'full'"):
+        ReliabilitySettings(variants=("Full",))
+    with pytest.raises(ValueError, match="give at least one seed and one variant"):
+        ReliabilitySettings(seeds=())
+
+
+# ------------------------------------------------------------------------------------- verdicts
+
+
+def made(changes=(), used=()):
+    """Tables with these changes (variant, against, metric, low, high) and shares of use."""
+    rows = [
+        {"variant": v, "group": "loss", "against": a, "score": s, "metric": m,
+         "difference": (low + high) / 2, "low": low, "high": high}
+        for v, a, m, low, high in changes
+        for s in ("neural", "integrated")
+    ]  # fmt: skip
+    columns = ["variant", "group", "against", "score", "metric", "difference", "low", "high"]
+    trust = [
+        {"variant": v, "quantity": "cells that use symbols", "value": x, "low": x - 0.01,
+         "high": x + 0.01}
+        for v, x in used
+    ]  # fmt: skip
+    return AblationTables(
+        pd.DataFrame(),
+        pd.DataFrame(rows, columns=columns),
+        pd.DataFrame(trust, columns=["variant", "quantity", "value", "low", "high"]),
+    )
+
+
+def found(tables, claim, edition="x"):
+    return scorecard({edition: tables}).set_index("claim").loc[claim]
+
+
+@pytest.mark.parametrize("score", ["neural", "integrated"])
+@pytest.mark.parametrize(
+    ("low", "high", "used", "expected"),
+    [
+        (-0.01, 0.01, 0.1, "reproduced"),
+        (-0.01, 0.01, 0.3, "partly"),  # accuracy holds, but the adapter goes on using symbols
+        (-0.04, 0.03, 0.1, "partly"),  # the interval decides nothing
+        (-0.06, -0.01, 0.1, "not reproduced"),
+        (-0.015, -0.001, 0.1, "reproduced"),  # a fall, too small to matter
+        (0.03, 0.05, 0.1, "partly"),  # no fall back: it rises
+    ],
+)
+def test_falling_back_is_equal_accuracy_and_turning_away(score, low, high, used, expected):
+    changes = [("random network", "network", "f_d", low, high)]
+    tables = made(changes, [(FULL, 0.4), ("random network", used)])
+    row = found(tables, f"C9 {score}")
+    assert row["verdict"] == expected
+    assert ("does not notice" in row["reason"]) == (used == 0.3)
+    assert (row["low"], row["high"]) == (low, high)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("claim", "variant", "metric"),
+    [("C10 neural", "no Inc", "f_k"), ("C12 integrated", "w random", "balanced")],
+)
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(-0.05, -0.001, "reproduced"), (-0.05, 0.01, "partly"), (-0.01, 0.01, "not reproduced"),
+     (0.01, 0.05, "not reproduced")],
+)  # fmt: skip
+def test_a_part_counts_where_its_loss_is_certain(claim, variant, metric, low, high, expected):
+    assert found(made([(variant, FULL, metric, low, high)]), claim)["verdict"] == expected
+
+
+@pytest.mark.parametrize(
+    ("without", "priced", "high", "expected"),
     [
-        (0.01, 0.2, "better than a coin"),
-        (-0.2, -0.01, "worse than a coin"),
-        (-0.1, 0.1, "no better and no worse"),
+        (0.5, 0.3, -0.01, "reproduced"),
+        (0.5, 0.3, 0.01, "partly"),  # more symbols, and no harm
+        (0.5, 0.49, -0.01, "not reproduced"),  # no more symbols
+        (0.1, 0.1, -0.01, "not testable here"),  # all within the free share
     ],
 )
-def test_the_verdict_on_the_choice_follows_its_interval(tables, low, high, said):
-    trust = tables.trust.copy()
-    here = (trust["variant"] == FULL) & (trust["quantity"] == "chosen side - coin")
-    trust.loc[here, ["value", "low", "high"]] = (low + high) / 2, low, high
-    assert f"**{said}" in report.trust_sentence(dataclasses.replace(tables, trust=trust))
-
-
-def test_changes_are_listed_per_variant_with_what_they_stand_against(tables):
-    shown = report.change_table(tables)
-    assert shown[["variant", "against"]].to_numpy().tolist() == [
-        ["θ = 0", "full"], ["random network", "full"], ["random network", "the network alone"],
-    ]  # fmt: skip
-    assert shown["cells that use symbols"].iloc[0] == "0.0%"
-    rows = report.change_rows(tables, "f_d")
-    assert rows["label"].tolist() == ["θ = 0", "random network"]
-    assert report.score_table(tables, ["budget θ"])["variant"].unique().tolist() == [
-        "full",
-        "θ = 0",
-    ]
-
-
-def test_the_answer_counts_variants_by_their_interval(tables):
-    changes = tables.changes.copy()
-    here = (changes["metric"] == "balanced") & (changes["score"] == "integrated")
-    for variant, ends in {"θ = 0": (-0.3, -0.1), "random network": (-0.1, 0.1)}.items():
-        changes.loc[here & (changes["variant"] == variant), ["low", "high"]] = ends
-    text = report.answer(dataclasses.replace(tables, changes=changes), None)
-    assert "Of 2 variants, 1 certainly have less balanced consistency" in text
-    assert "*θ = 0*" in text
-    assert "for 1 the interval decides nothing" in text
-
-
-def learned(end):
-    """Two sizes; ``reinforce`` starts at 0.2 and ends where it is told to."""
-    finals = pd.DataFrame(
-        [
-            {
-                "estimator": e, "speak_only": True, "n_genes": n, "seed": 0, "start": 0.2,
-                "regret": r, "steps": float("nan") if r > 0.05 else 10.0,
-                "seconds": float("nan") if r > 0.05 else 0.5, "noise": float("nan"),
-            }
-            for n in (100, 1000)
-            for e, r in (("local", 0.01), ("reinforce", 0.1 if n == 100 else end))
-        ]
-    )  # fmt: skip
-    points = [{"step": 0, "regret": 0.2}, {"step": 5, "regret": 0.1}]
-    keys = finals[["estimator", "speak_only", "n_genes", "seed"]].to_dict("records")
-    return EstimatorTables(pd.DataFrame([{**k, **p} for k in keys for p in points]), finals)
-
-
-def test_the_sentence_on_estimators_names_the_size_where_reinforce_breaks():
-    assert "From 1,000 genes on, `reinforce` ends further" in report.estimator_sentence(
-        learned(0.4)
+def test_relying_too_much_is_more_symbols_and_worse_data(without, priced, high, expected):
+    variant = "symbols anywhere, no length"
+    tables = made(
+        [(variant, PAPER_FORM, "f_d", -0.05, high)], [(variant, without), (PAPER_FORM, priced)]
     )
-    assert "At no size tried" in report.estimator_sentence(learned(0.1))
-    shown = report.estimator_table(learned(0.4))
-    assert shown["runs within 5%"].tolist() == ["1 of 1", "0 of 1", "1 of 1", "0 of 1"]
-    assert shown["steps to it"].tolist() == ["10", "", "10", ""]
+    assert found(tables, "C11 paper's form")["verdict"] == expected
+    assert found(tables, "C11 default")["verdict"] == "not testable here"
 
 
-def test_figures_draw_every_row(tables):
-    made = learned(0.4)
-    fig, axes = plt.subplots(1, 4)
-    plot_trust(report.trust_rows(tables, [FULL, "θ = 0"]), axes[0])
-    assert [t.get_text() for t in axes[0].get_yticklabels()] == [FULL, "θ = 0"]
-    plot_ablations(report.change_rows(tables, "f_k"), axes[1])
-    assert [t.get_text() for t in axes[1].get_yticklabels()] == ["θ = 0", "random network"]
-    plot_regret(made.curves[made.curves["n_genes"] == 100], axes[2])
-    assert len(axes[2].lines) == 2
-    plot_regret_by_size(made.finals, axes[3])
-    assert [t.get_text() for t in axes[3].get_xticklabels()] == ["100", "1,000"]
-    plt.close(fig)
+def test_what_was_not_run_is_not_judged():
+    card = scorecard({"x": made()})
+    assert card["claim"].str.split().str[0].unique().tolist() == ["C9", "C10", "C11", "C12"]
+    assert set(card["verdict"]) == {"not testable here"}
+    assert card["reason"].str.contains("was not run").all()
+    tables = made([("no Inc", FULL, "f_k", -0.05, -0.01)])
+    assert "responses are simulated" in found(tables, "C10 neural", "demo")["reason"]
+
+
+def test_published_figures_are_the_papers():
+    table = published_ablations().set_index(["ablation", "value", "stage"])
+    change = table.loc[("loss", "no_inc", "A")] - table.loc[("kb", "original", "A")]
+    assert change["knowledge_f1"] == pytest.approx(-0.0703)
+    row = found(made([("no Inc", FULL, "f_k", -0.05, -0.01)]), "C10 neural")
+    assert row["published"] == "F_k -0.070 (Norman)"
+
+
+# --------------------------------------------------------------------------- tables and figures
+
+
+def test_tables_travel_and_keep_their_verdicts(tables, reliability, tmp_path):
+    save_tables(tables, tmp_path / "x" / "06_ablations", {"seconds": 1})
+    save_tables(reliability, tmp_path / "r", {"seconds": 1})
+    again, _ = load_tables(AblationTables, tmp_path / "x" / "06_ablations")
+    back, _ = load_tables(ReliabilityTables, tmp_path / "r")
+    for field in dataclasses.fields(ReliabilityTables):
+        ours = getattr(reliability, field.name)
+        assert_frame_equal(getattr(back, field.name), ours, check_dtype=False, rtol=1e-5)
+    assert ablations_report.trust_sentence(back) == ablations_report.trust_sentence(reliability)
+    card = scorecard({"x": tables})
+    assert scorecard(tmp_path / "x" / "06_ablations")["verdict"].equals(card["verdict"])
+    assert_frame_equal(ablations_report.variant_rows(again), ablations_report.variant_rows(tables))
+
+
+def test_the_reader_gets_every_number_of_the_committed_run():
+    folder = "results/ecoli/06_ablations"
+    tables, _ = load_tables(AblationTables, folder)
+    trust, _ = load_tables(ReliabilityTables, f"{folder}/reliability")
+    estimators, _ = load_tables(EstimatorTables, f"{folder}/estimators")
+    text = ablations_report.answer(tables, trust, estimators)
+    right = trust.right.set_index(["variant", "cells", "rule"])["share"]
+    assert f"{right[FULL, 'all', 'chosen side']:.2f} [" in text
+    certain = tables.changes.query("metric == 'balanced' and against == 'full' and high < 0")
+    for score, rows in certain.groupby("score"):
+        assert f"{len(rows)} certainly lower its balance" in text.split(f"{score} prediction")[1]
+    worst = certain.loc[certain["difference"].idxmin()]
+    assert f"*{worst['variant']}* {worst['difference']:+.3f}" in text
+    assert len(ablations_report.choice_rows(tables)) == tables.trust["variant"].nunique()
+    assert len(ablations_report.random_rows(tables)) == 4
+    assert ablations_report.variant_rows(tables, ["closure"])["variant"].str.contains("k = ").all()
+
+
+def test_every_yardstick_stands_beside_the_edits():
+    loop, _ = load_tables(IterationTables, "results/ecoli/03_ecoli_iterations")
+    rows = ablations_report.yardstick_rows(loop, "control_safe")
+    here = loop.scores.query(
+        "split == 'control_safe' and subset == 'all' and stage == 'A-R-A' and score == 'neural'"
+    ).set_index("yardstick")["f_k"]
+    shown = rows.query("stage == 'A-R-A' and prediction == 'neural'").iloc[0]
+    for yardstick, column in ablations_report.YARDSTICKS.items():
+        assert shown[column].startswith(f"{here[yardstick]:.3f} [")
+    assert (rows.loc[rows["stage"] == "A-A", "edges hidden from the method"] == "not run").all()
+
+
+def test_figures_draw_what_the_tables_hold(tables, reliability):
+    rows = ablations_report.change_rows(tables, "f_k")
+    assert "network" not in set(rows["against"])
+    forest = plot_parts(rows, plt.subplots()[1])
+    assert [t.get_text() for t in forest.get_yticklabels()] == ["θ = 0", "random network"]
+    drawn = np.concatenate([c.lines[0].get_xdata() for c in forest.containers])
+    assert sorted(drawn) == pytest.approx(sorted(rows["difference"]))
+    rules = plot_rules(ablations_report.right_rows(reliability, "all"), plt.subplots()[1])
+    assert tuple(t.get_text() for t in rules.get_yticklabels()) == RULES
+    bins = plot_reliability(reliability.bins, plt.subplots()[1])
+    assert bins.get_legend_handles_labels()[1] == ["trust is deserved", *REASONS]
+    plt.close("all")

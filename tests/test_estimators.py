@@ -1,10 +1,16 @@
 """The adapter's estimators side by side: regret falls, and `local` is the less noisy one."""
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import aligned as al
+from aligned.experiments import ablations_report
 from aligned.experiments.estimators import CLOSE, EstimatorSettings, run_estimators
+from aligned.plotting import plot_learning, plot_regret
+
+mpl.use("Agg")
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +67,30 @@ def test_the_same_seed_gives_the_same_curve(bundle, tables):
 def test_what_learns_nothing_is_refused():
     with pytest.raises(ValueError, match="'exact' learns nothing; use 'local' or 'reinforce'"):
         EstimatorSettings(estimators=("exact",))
+
+
+def test_the_reader_gets_means_over_seeds_and_who_never_arrives(tables):
+    never = tables.finals["estimator"] == "reinforce"
+    late = type(tables)(
+        tables.curves, tables.finals.assign(steps=tables.finals["steps"].mask(never))
+    )
+    rows = ablations_report.estimator_rows(late).set_index(["symbols", "genes", "estimator"])
+    assert len(rows) == len(tables.finals)  # one seed: every run is a row
+    assert (rows.xs("reinforce", level="estimator")["steps to it"] == "never").all()
+    mean = tables.finals.groupby(["speak_only", "estimator", "n_genes"])["regret"].mean()
+    for form, text in ablations_report.FORMS.items():
+        assert rows.loc[(text, "80", "local"), "at the end"].startswith(
+            f"{mean[form, 'local', 80]:.1%} ("
+        )
+        expected = f"{mean[form, 'local', 80]:.1%} with 80"
+        assert expected in ablations_report.estimator_sentence(tables)
+
+
+def test_figures_show_every_seed_and_the_mean(tables):
+    curves = tables.curves.query("speak_only and n_genes == 80")
+    ax = plot_learning(curves, plt.subplots()[1])
+    assert ax.get_legend_handles_labels()[1] == ["local", "reinforce"]
+    assert len(ax.lines) == 2 * (1 + 1) + 1  # a seed and the mean per estimator, and the bar
+    ax = plot_regret(tables.finals.query("speak_only"), plt.subplots()[1])
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["30", "80"]
+    plt.close("all")

@@ -50,6 +50,7 @@ __all__ = [
     "AblationSettings",
     "AblationTables",
     "Variant",
+    "fit_variant",
     "run_ablations",
 ]
 
@@ -216,6 +217,21 @@ def run_ablations(
     )
 
 
+def fit_variant(
+    data: AnnData,
+    kb: KnowledgeBase,
+    yardstick: Mapping[str, Any],
+    config: Config,
+    variant: str,
+    seed: int,
+) -> Aligned:
+    """Fit one of `VARIANTS` on the training conditions of one fold: schedule A."""
+    how = VARIANTS[variant]
+    given = how.network(kb, seed) if how.network else kb
+    changed = config.replace(**how.changes, seed=seed)
+    return Aligned(changed).fit(data, given, "A", yardstick=yardstick)
+
+
 def _fit(
     data: AnnData,
     kb: KnowledgeBase,
@@ -225,12 +241,9 @@ def _fit(
     seed: int,
     labels: pd.Series,
 ) -> _Fold:
-    here = fold_data(data, labels, settings.split)
-    how = VARIANTS[variant]
-    config = settings.config.replace(**how.changes, seed=seed)
-    given = how.network(kb, seed) if how.network else kb
     with one_thread_each(settings.n_jobs):
-        model = Aligned(config).fit(here, given, "A", yardstick=yardstick)
+        here = fold_data(data, labels, settings.split)
+        model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
     test = model.problem.test
     truth = Yardsticks(Closing(**yardstick), kb).deductions(test, kb, model.problem.measured)
     delta = truth["original"][0]

@@ -4,10 +4,11 @@ Colours are Okabe and Ito's, told apart by colour-blind readers; markers double 
 """
 
 from aligned.plotting.ablations import (
-    plot_ablations,
+    plot_learning,
+    plot_parts,
     plot_regret,
-    plot_regret_by_size,
-    plot_trust,
+    plot_reliability,
+    plot_rules,
 )
 from aligned.plotting.iterations import (
     plot_changes,
@@ -29,22 +30,23 @@ from aligned.plotting.theme import COLOURS, theme
 
 __all__ = [
     "COLOURS",
-    "plot_ablations",
     "plot_average_precision",
     "plot_changes",
     "plot_closures",
     "plot_differences",
     "plot_exponents",
     "plot_growth",
+    "plot_learning",
     "plot_map",
+    "plot_parts",
     "plot_radar",
     "plot_recovery",
     "plot_regret",
-    "plot_regret_by_size",
+    "plot_reliability",
+    "plot_rules",
     "plot_stages",
     "plot_thin",
     "plot_topology",
-    "plot_trust",
     "plot_yardsticks",
     "theme",
 ]

@@ -1,8 +1,6 @@
-"""Figures of the ablations: what each part changes, who was right, and how estimators learn."""
+"""Figures of the ablations: parts switched off, who is right, what tells, learning to choose."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,117 +8,149 @@ from matplotlib.axes import Axes
 
 from aligned.plotting.theme import COLOURS, axes_or_current
 
-__all__ = ["plot_ablations", "plot_regret", "plot_regret_by_size", "plot_trust"]
+__all__ = ["plot_learning", "plot_parts", "plot_regret", "plot_reliability", "plot_rules"]
 
-#: Colour and marker of each side, the adapter's choice on top.
-SIDES = {
-    "always the network": (COLOURS["neural"], "o"),
-    "always the symbols": (COLOURS["heldout"], "^"),
-    "a fair coin": (COLOURS["prediction"], "|"),
-    "an oracle": (COLOURS["published"], "*"),
-    "the adapter's choice": (COLOURS["integrated"], "s"),
+MARKERS = {"neural": "o", "integrated": "s"}
+ESTIMATORS = {"local": ("#0072B2", "o", "-"), "reinforce": ("#D55E00", "s", "--")}
+REASONS = {"adapter": ("#D55E00", "s", "-"), "weight": ("#0072B2", "o", "--"),
+           "doubt": ("#009E73", "^", ":")}  # fmt: skip
+RULES = {
+    "always the network": ("#0072B2", "o"),
+    "always the symbols": ("#E69F00", "D"),
+    "a fair coin": ("0.5", "x"),
+    "chosen side": ("#D55E00", "s"),
+    "an oracle": ("#009E73", "^"),
 }
-ESTIMATORS = {
-    "local": (COLOURS["integrated"], "s", "-"),
-    "reinforce": (COLOURS["neural"], "o", "--"),
-}
 
 
-def plot_ablations(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Forest of paired changes, variant minus reference, with the groups apart.
+def plot_parts(table: pd.DataFrame, ax: Axes | None = None, names: bool = True) -> Axes:
+    """Forest of paired changes when a part is switched off, groups apart.
 
     Parameters
     ----------
     table : DataFrame
-        Columns ``label, group, difference, low, high``, the top row first.
+        Columns ``variant, group, label, score, difference, low, high``, the top row first.
+    ax : Axes, optional
+    names : bool
+        Whether to name the groups on the right of the axes.
     """
     ax = axes_or_current(ax)
-    new_group = (table["group"] != table["group"].shift()).cumsum().to_numpy() - 1
-    place = np.arange(len(table)) + 0.6 * new_group
-    middle = table["difference"].to_numpy()
-    spread = np.abs(table[["low", "high"]].to_numpy().T - middle)
-    clear = ((table["low"] > 0) | (table["high"] < 0)).to_numpy()
-    for certain, face in ((True, COLOURS["integrated"]), (False, "white")):
-        rows = clear == certain
-        ax.errorbar(
-            middle[rows], place[rows], xerr=spread[:, rows], color=COLOURS["integrated"],
-            marker="s", ls="none", markerfacecolor=face,
-            label="interval clear of zero" if certain else "interval touches zero",
-        )  # fmt: skip
+    rows = table.drop_duplicates("variant")
+    groups = dict.fromkeys(rows["group"])
+    place: dict[str, float] = {}
+    y = 0.0
+    for i, group in enumerate(groups):
+        members = list(rows.loc[rows["group"] == group, "variant"])
+        for variant in members:
+            place[variant] = y
+            y += 1
+        if i % 2 == 0:
+            ax.axhspan(place[members[0]] - 0.6, y - 0.4, color="0.95", lw=0, zorder=0)
+        if names:
+            ax.text(
+                1.01, (place[members[0]] + y - 1) / 2, group, transform=ax.get_yaxis_transform(),
+                va="center", fontsize="small", color="0.3",
+            )  # fmt: skip
+        y += 0.3
+    for i, score in enumerate(("neural", "integrated")):
+        here = table[table["score"] == score]
+        middle = here["difference"].to_numpy()
+        spread = np.abs(here[["low", "high"]].to_numpy().T - middle)
+        at = here["variant"].map(place).to_numpy() + (i - 0.5) * 0.3
+        ax.errorbar(middle, at, xerr=spread, color=COLOURS[score], marker=MARKERS[score], ms=4,
+                    lw=1.2, ls="none", label=score)  # fmt: skip
     ax.axvline(0, color="0.3", lw=1)
-    ax.set_yticks(place, list(table["label"]))
-    ax.set_ylim(place.max() + 0.6, -0.6)
-    ax.set_xlabel("variant - reference")
+    ax.set_yticks(list(place.values()), list(rows["label"]))
+    ax.set_ylim(y - 0.6, -0.7)
+    ax.set_xlabel("change")
     return ax
 
 
-def plot_trust(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """How often each side is right where network and symbols disagree, one row per variant.
+def plot_rules(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How often each way to choose is right: ``rule, share, low, high``, from top to bottom."""
+    ax = axes_or_current(ax)
+    for y, (_, row) in enumerate(table.iterrows()):
+        colour, marker = RULES[str(row["rule"])]
+        spread = np.abs(np.array([[row["low"]], [row["high"]]]) - row["share"])
+        ax.errorbar([row["share"]], [y], xerr=spread, color=colour, marker=marker, ls="none")
+    ax.set_yticks(range(len(table)), list(table["rule"]))
+    ax.set(xlim=(-0.03, 1.03), ylim=(len(table) - 0.5, -0.5), xlabel="share of cells it is right")
+    return ax
+
+
+def plot_reliability(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How often the symbols are right against how much each reason trusts them.
 
     Parameters
     ----------
     table : DataFrame
-        Columns ``variant, side, value, low, high``; sides as in `SIDES`.
+        Columns ``reason, left, right, n, share, low, high`` of one variant; larger marks stand
+        for more cells.
+    ax : Axes, optional
     """
     ax = axes_or_current(ax)
-    variants = list(dict.fromkeys(table["variant"]))
-    for i, (side, (colour, marker)) in enumerate(SIDES.items()):
-        rows = table[table["side"] == side].set_index("variant").reindex(variants)
-        y = np.arange(len(variants)) + (i - 2) * 0.13
-        middle = rows["value"].to_numpy()
-        spread = np.abs(rows[["low", "high"]].to_numpy().T - middle)
-        ax.errorbar(middle, y, xerr=spread, color=colour, marker=marker, ls="none", label=side)
-    ax.set_yticks(np.arange(len(variants)), variants)
-    ax.set_ylim(len(variants) - 0.5, -0.5)
-    ax.set_xlim(0, 1)
-    ax.set_xlabel("share of disagreements in which this side is right")
+    ax.plot([0, 1], [0, 1], color="0.6", lw=1, ls=":", label="trust is deserved")
+    most = table["n"].max()
+    for i, (reason, (colour, marker, style)) in enumerate(REASONS.items()):
+        rows = table[table["reason"] == reason]
+        x = ((rows["left"] + rows["right"]) / 2 + (i - 1) * 0.012).to_numpy()
+        y = rows["share"].to_numpy()
+        spread = np.abs(rows[["low", "high"]].to_numpy().T - y)
+        ax.errorbar(x, y, yerr=spread, color=colour, ls=style, lw=1, elinewidth=0.8, label=reason,
+                    marker=marker, ms=3)  # fmt: skip
+        ax.scatter(x, y, s=8 + 110 * rows["n"] / most, color=colour, marker=marker, alpha=0.5, lw=0)
+    ax.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="trust in the symbols",
+           ylabel="share of cells where the symbols are right")  # fmt: skip
     return ax
 
 
-def plot_regret(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Normalised regret over training steps, one thin line per seed.
+def plot_learning(curves: pd.DataFrame, ax: Axes | None = None, close: float = 0.05) -> Axes:
+    """Regret over the steps: the mean over seeds, a pale line per seed.
 
     Parameters
     ----------
-    table : DataFrame
+    curves : DataFrame
         Columns ``estimator, seed, step, regret`` of one form and one number of genes.
+    ax : Axes, optional
+    close : float
+        The regret that counts as arrived, as a dotted line.
     """
     ax = axes_or_current(ax)
     for estimator, (colour, _, style) in ESTIMATORS.items():
-        here = table[table["estimator"] == estimator]
-        for i, (_, run) in enumerate(here.groupby("seed")):
-            ax.plot(run["step"], run["regret"], color=colour, ls=style, lw=1.2,
-                    label=estimator if i == 0 else None)  # fmt: skip
-    ax.set_xlabel("training step")
-    ax.set_ylabel("normalised regret")
-    ax.set_ylim(bottom=0)
+        rows = curves[curves["estimator"] == estimator]
+        for _, one in rows.groupby("seed"):
+            ax.plot(one["step"], one["regret"], color=colour, ls=style, lw=0.7, alpha=0.35)
+        mean = rows.groupby("step")["regret"].mean()
+        ax.plot(mean.index, mean, color=colour, ls=style, lw=1.8, label=estimator)
+    ax.axhline(close, color="0.4", lw=0.8, ls=":")
+    ax.set(xlabel="step", ylabel="regret", ylim=(0, None))
     return ax
 
 
-def plot_regret_by_size(
-    table: pd.DataFrame, ax: Axes | None = None, estimators: Sequence[str] = tuple(ESTIMATORS)
-) -> Axes:
-    """Normalised regret at the end against the number of genes; a point per seed, a line of means.
+def plot_regret(finals: pd.DataFrame, ax: Axes | None = None, close: float = 0.05) -> Axes:
+    """Regret at the end by number of genes: the mean over seeds, every seed a small mark.
 
     Parameters
     ----------
-    table : DataFrame
-        Columns ``estimator, n_genes, seed, start, regret`` of one form.
+    finals : DataFrame
+        Columns ``estimator, n_genes, regret, start`` of one form.
+    ax : Axes, optional
+    close : float
+        The regret that counts as arrived, as a dotted line.
     """
     ax = axes_or_current(ax)
-    start = table.groupby("n_genes")["start"].mean()
-    ax.plot(start.index, start, color="0.5", ls=":", lw=1.2, label="before training")
-    for estimator in estimators:
-        colour, marker, style = ESTIMATORS[estimator]
-        here = table[table["estimator"] == estimator]
-        ax.plot(here["n_genes"], here["regret"], color=colour, marker=marker, ls="none", alpha=0.6)
-        mean = here.groupby("n_genes")["regret"].mean()
-        ax.plot(mean.index, mean, color=colour, marker=marker, ls=style, lw=1.4, label=estimator)
+    for estimator, (colour, marker, style) in ESTIMATORS.items():
+        rows = finals[finals["estimator"] == estimator]
+        ax.plot(rows["n_genes"], rows["regret"], color=colour, marker=marker, ms=3, ls="none",
+                alpha=0.4)  # fmt: skip
+        mean = rows.groupby("n_genes")["regret"].mean()
+        ax.plot(mean.index, mean, color=colour, marker=marker, ls=style, label=estimator)
+    start = finals.groupby("n_genes")["start"].mean()
+    ax.plot(start.index, start, color="0.5", lw=1, ls="-.", label="untrained (the weights w)")
+    ax.axhline(close, color="0.4", lw=0.8, ls=":")
     ax.set_xscale("log")
-    sizes = sorted(table["n_genes"].unique())
-    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+    ax.set(xlabel="genes to choose for", ylabel="regret at the end", ylim=(0, None))
+    ax.set_xticks(sorted(finals["n_genes"].unique()),
+                  [f"{n:,}" for n in sorted(finals["n_genes"].unique())])  # fmt: skip
     ax.minorticks_off()
-    ax.set_xlabel("genes")
-    ax.set_ylabel("normalised regret at the end")
-    ax.set_ylim(bottom=0)
     return ax
