@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test lint types notebooks bench clean
+.PHONY: help install book test lint types notebooks bench rivals clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -39,6 +39,18 @@ notebooks: $(STAMP) ## run the demo edition and write the committed .ipynb pairs
 
 bench: $(STAMP) ## measure speed and memory on an idle machine, write results/benchmarks
 	$(BIN)/python -m benchmarks
+
+RIVALS := .venv-rivals/bin/python
+
+.venv-rivals/.installed: workflow/rivals/requirements.lock
+	$(PYTHON) -m venv .venv-rivals
+	$(RIVALS) -m pip install --disable-pip-version-check -q -r workflow/rivals/requirements.lock
+	@touch $@
+
+rivals: $(STAMP) .venv-rivals/.installed ## train GEARS on our folds (an environment of its own), write results/*/rivals
+	$(BIN)/python workflow/rivals/prepare.py demo build/rivals/demo
+	$(RIVALS) workflow/rivals/train_gears.py build/rivals/demo --epochs 5
+	$(BIN)/python workflow/rivals/compare.py build/rivals/demo results/demo/rivals
 
 clean: ## remove what was built, keep .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

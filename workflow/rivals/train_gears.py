@@ -60,7 +60,7 @@ def one_fold(
     # GEARS picks rows of a sparse matrix by a pandas mask; today's SciPy asks it for nonzero()
     pd.Series.nonzero = lambda mask: mask.to_numpy().nonzero()
     torch.manual_seed(given.seed)
-    np.random.seed(given.seed)  # GEARS draws from the global generators
+    np.random.seed(given.seed)  # noqa: NPY002 (GEARS draws from the global generators)
     cells = sc.read_h5ad(folder / "cells.h5ad")
     cells.X = sp.csr_matrix(cells.X, dtype=np.float32)
     cells.obs["condition"] = [ordered(c) for c in cells.obs["condition"].astype(str)]
