@@ -352,6 +352,15 @@ def test_score_equals_scikit_learn(
     assert record["parameters"]["threshold"] == 1
 
 
+def test_the_worked_example_of_predictions_scores(aligned: Callable[..., Answer]) -> None:
+    path = Path(__file__).resolve().parents[1] / "data" / "example" / "predictions.csv"
+    assert list(pd.read_csv(path).columns) == ["condition", "gene", "prediction"]
+    answer = aligned("score", str(path), "--data", "demo", "--threshold", "0.5")
+    assert answer.code == 0
+    for name in ("f_d", "balanced", "overlap", "precision", "direction", "no_change"):
+        assert name in answer.out
+
+
 def test_score_says_what_is_missing(
     aligned: Callable[..., Answer], study: Path, bundle: al.Bundle, tmp_path: Path
 ) -> None:

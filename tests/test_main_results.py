@@ -116,6 +116,17 @@ def test_bounds_see_the_answers_and_are_no_rivals(bundle, tables) -> None:
     assert not set(main_report.map_rows(tables, "perturbation", "f_d")["method"]) & set(BOUNDS)
 
 
+def test_tools_stand_beside_ours_with_paired_gains() -> None:
+    row = {f"{m}{e}": 0.5 for m in ("f_d", "balanced") for e in ("", "_low", "_high")}
+    gain = {f"gain_{m}{e}": 0.1 for m in ("f_d", "balanced") for e in ("", "_low", "_high")}
+    scores = pd.DataFrame(
+        {"method": m, "objective": o, **row, **gain}
+        for m in ("GEARS", INTEGRATED) for o in ("f_d", "balance")
+    )  # fmt: skip
+    shown = main_report.tool_rows(scores)
+    assert shown["ours minus it, F_d"].tolist() == ["+0.100 [+0.100, +0.100]", ""]
+
+
 def test_the_first_screen_names_the_best_rival_per_split_and_score(tables) -> None:
     lines = main_report.summary_markdown(tables).splitlines()[2:]
     assert len(lines) == 4  # two splits, two scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from aligned.datasets.rows import Rows
 from aligned.metrics import (
     balanced_consistency,
     bootstrap_weights,
+    called_overlap,
+    called_precision,
     confusion,
+    direction_accuracy,
     f1_from_confusion,
 )
 from aligned.records import run_record, write_json
@@ -32,6 +36,14 @@ __all__ = ["add_to"]
 _SAMPLES = 1000
 
 Bool = npt.NDArray[np.bool_]
+Score = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+
+#: The perturbation field's scores: of called and changed genes.
+_FIELD: dict[str, Score] = {
+    "overlap": called_overlap,
+    "precision": called_precision,
+    "direction": direction_accuracy,
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -71,6 +83,9 @@ def score(
 ) -> None:
     """Score predictions: data consistency, knowledge consistency and their balance.
 
+    Beside them the perturbation field's overlap of called and changed genes, share of calls that
+    are right and direction; and what calling every gene unchanged scores on the same cells.
+
     Conditions go by name, or by perturbation (crp-,fnr+), genes by id or name. What was not
     predicted is not scored, and told; an unknown condition or gene is an error. Intervals: 95%,
     from a bootstrap over perturbed genes. A perturbed gene's own cell never counts.
@@ -88,7 +103,7 @@ def score(
     placed = place(called, inputs.data, inputs.kb)
     kept, chosen = _chosen(inputs, placed, split)
     table, cells = _scores(inputs, placed, kept, closure, gamma, seed)
-    print_table(table[["score", "value", "low", "high", "cells"]], digits=3)
+    print_table(table[["score", "value", "low", "high", "no_change", "cells"]], digits=3)
     typer.echo(f"yardstick:  the network as given, k = {closure['k']}, {closure['rule']}")
     _report_coverage(inputs, placed, kept, chosen, cells)
     if target is None:
@@ -142,33 +157,47 @@ def _scores(
     delta, reached = said.delta[:, columns], said.reached[:, columns]
     drawn = bootstrap_weights(list(rows.groups), _SAMPLES, seed)
 
-    def sampled(truth: npt.NDArray[np.int8], counted: Bool) -> npt.NDArray[np.float64]:
+    def sampled(
+        score: Score, truth: npt.NDArray[np.int8], counted: Bool, said: npt.NDArray[np.int8]
+    ) -> npt.NDArray[np.float64]:
         """The score of all rows, then of every bootstrap sample."""
-        counts = confusion(truth, calls, counted)
+        counts = confusion(truth, said, counted)
         flat = drawn @ counts.reshape(len(counts), 9)
         whole = counts.sum(axis=0)[None]
-        return f1_from_confusion(np.concatenate([whole, flat.reshape(-1, 3, 3)]))
+        return np.asarray(score(np.concatenate([whole, flat.reshape(-1, 3, 3)])))
 
-    f_d, f_k = sampled(rows.y, cells), sampled(delta, cells)
-    values = {
-        "f_d": (f_d, cells),
-        "f_k": (f_k, cells),
-        "f_k, reached": (sampled(delta, cells & reached), cells & reached),
-        "balanced": (np.asarray(balanced_consistency(f_d, f_k, gamma)), cells),
-    }
+    def scores_of(said: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.float64]]:
+        f_d = sampled(f1_from_confusion, rows.y, cells, said)
+        f_k = sampled(f1_from_confusion, delta, cells, said)
+        return {
+            "f_d": f_d,
+            "f_k": f_k,
+            "f_k, reached": sampled(f1_from_confusion, delta, cells & reached, said),
+            "balanced": np.asarray(balanced_consistency(f_d, f_k, gamma)),
+            **{name: sampled(score, rows.y, cells, said) for name, score in _FIELD.items()},
+        }
+
+    values, nothing = scores_of(calls), scores_of(np.zeros_like(calls))
     single = len(set(rows.groups)) < 2
+
+    def quantile(samples: npt.NDArray[np.float64], share: float) -> float:
+        """Of the samples in which the score is defined; nan where it never is."""
+        known = samples[np.isfinite(samples)]
+        return np.nan if single or not len(known) else float(np.quantile(known, share))
+
     table = [
         {
             "score": name,
             "value": float(v[0]),
-            "low": np.nan if single else float(np.quantile(v[1:], 0.025)),
-            "high": np.nan if single else float(np.quantile(v[1:], 0.975)),
-            "cells": int(counted.sum()),
+            "low": quantile(v[1:], 0.025),
+            "high": quantile(v[1:], 0.975),
+            "no_change": float(nothing[name][0]),
+            "cells": int((cells & reached if name == "f_k, reached" else cells).sum()),
             "conditions": len(kept),
             "groups": len(set(rows.groups)),
             **closure,
         }
-        for name, (v, counted) in values.items()
+        for name, v in values.items()
     ]
     return pd.DataFrame(table), cells
 

@@ -37,6 +37,7 @@ __all__ = [
     "split_names",
     "subset_rows",
     "summary_markdown",
+    "tool_rows",
 ]
 
 #: The baseline that stands for "the mean" in normalised scores: per-gene frequencies, tuned.
@@ -380,6 +381,38 @@ def answer(tables: MainTables) -> str:
 
 def _signed(row: pd.Series) -> str:
     return signed_interval(row["difference"], row["low"], row["high"])
+
+
+def tool_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Tools that were trained apart, beside ours: ``results/<data>/rivals/scores.csv``.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        ``method, objective, f_d, f_d_low, …, gain_f_d, …``; the gains are ours minus the method.
+    """
+    rows = []
+    for method in dict.fromkeys(scores["method"]):
+        by = scores[scores["method"] == method].set_index("objective")
+        data, balance = by.loc["f_d"], by.loc["balance"]
+        gains = {
+            f"ours minus it, {head}": ""
+            if method == INTEGRATED
+            else signed_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            for head, row, name in (
+                ("F_d", data, "gain_f_d"),
+                ("balanced", balance, "gain_balanced"),
+            )
+        }
+        rows.append(
+            {
+                "method": method,
+                "F_d, tuned for it": _cell(data, "f_d"),
+                "balanced, tuned for it": _cell(balance, "balanced"),
+                **gains,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def summary_markdown(tables: MainTables) -> str:

@@ -5,8 +5,9 @@
 
 Runs in the main environment. ``cells.h5ad``: log-normalised cells, ``obs["condition"]`` as GEARS
 writes it. ``folds.csv``: ``fold, condition, genes, role``; role is train, val (its measurements
-choose the epoch and the threshold), test, or excluded (shares a gene with a test condition). ``terms.csv``: ``gene, term``. ``data/``: the responses and the
-network that everything is scored with (`aligned.load` reads the folder).
+choose the epoch and the threshold), test, or excluded (shares a gene with a test condition).
+``terms.csv``: ``gene, term``. ``data/``: the responses and the network that everything is scored
+with (`aligned.load` reads the folder).
 """
 
 from __future__ import annotations
