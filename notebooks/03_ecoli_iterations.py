@@ -265,7 +265,7 @@ report.subset_table(results, headline).style.hide(axis="index")
 
 # %%
 said = HTML(MarkdownIt().render(report.edit_sentence(results)))
-glue("answer-edits", said, display=False)
+glue("edits-found", said, display=False)
 display(said)
 results.support.style.format(precision=3, na_rep="").hide(axis="index")
 
