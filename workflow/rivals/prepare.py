@@ -71,8 +71,9 @@ def norman(path: Path) -> tuple[ad.AnnData, Bundle]:
     data = import_cells(path, where).data
     human = al.load("human_tf")
     genes = list(map(str, data.uns["genes"]))
+    known = set(genes)
     edges = human.kb.to_edges()
-    edges = edges[edges["source"].isin(genes) & edges["target"].isin(genes)]
+    edges = edges[edges["source"].isin(known) & edges["target"].isin(known)]
     kb = KnowledgeBase.from_edges(edges, genes=genes)
     terms = gp.parser.read_gmt(str(fetch("human_tf")["go_biological_process_2021.gmt"]))
     counts = pd.Series([g for name in terms for g in terms[name]]).value_counts()
@@ -81,7 +82,7 @@ def norman(path: Path) -> tuple[ad.AnnData, Bundle]:
         kb=kb,
         other_kb=None,
         go_counts=counts.reindex(genes).fillna(0).astype(int),
-        gene_sets={name: [g for g in of if g in set(genes)] for name, of in terms.items()},
+        gene_sets={name: kept for name, of in terms.items() if (kept := sorted(known & set(of)))},
         card={"title": "Norman et al. 2019, a subset of the cells"},
         yardstick={"k": 1, "rule": "boolean"},
     )
