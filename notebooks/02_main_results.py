@@ -260,8 +260,9 @@ if other_splits:
 # (`make rivals`; `workflow/rivals/` has the scripts and the settings, which are small: two cores,
 # five epochs). Its epoch and the threshold of its calls are chosen on a fifth of the training
 # perturbations, whose cells do not update its weights. Ours and the baselines see the responses
-# called from the same cells (`demo`: of the simulated study). *State* was not trained; scGPT, scFoundation and CPA start from
-# weights that must be downloaded. `aligned score` takes predictions of any tool.
+# called from the same cells (`demo`: of the simulated study). *State* was not trained; scGPT,
+# scFoundation and CPA start from weights that must be downloaded. `aligned score` takes predictions
+# of any tool.
 
 # %% tags=["hide-input", "full-width"]
 trained = {"demo": "the demo's knock-outs, simulated cells", "norman": "Norman et al. 2019, real"}
