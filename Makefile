@@ -47,10 +47,14 @@ RIVALS := .venv-rivals/bin/python
 	$(RIVALS) -m pip install --disable-pip-version-check -q -r workflow/rivals/requirements.lock
 	@touch $@
 
-rivals: $(STAMP) .venv-rivals/.installed ## train GEARS on our folds (an environment of its own), write results/*/rivals
-	$(BIN)/python workflow/rivals/prepare.py demo build/rivals/demo
-	$(RIVALS) workflow/rivals/train_gears.py build/rivals/demo --epochs 5
-	$(BIN)/python workflow/rivals/compare.py build/rivals/demo results/demo/rivals
+rivals: $(STAMP) .venv-rivals/.installed ## train GEARS and State on our folds (an environment of their own), write results/*/rivals
+	set -e; for data in demo norman; do \
+	  $(BIN)/python workflow/rivals/prepare.py $$data build/rivals/$$data; \
+	  $(RIVALS) workflow/rivals/train_gears.py build/rivals/$$data; \
+	  $(RIVALS) workflow/rivals/train_state.py build/rivals/$$data; \
+	  $(BIN)/python workflow/rivals/compare.py build/rivals/$$data results/$$data/rivals; \
+	done
+	$(RIVALS) workflow/rivals/check_metrics.py build/rivals/norman results/norman/rivals
 
 clean: ## remove what was built, keep .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -125,6 +125,23 @@ def test_tools_stand_beside_ours_with_paired_gains() -> None:
     )  # fmt: skip
     shown = main_report.tool_rows(scores)
     assert shown["ours minus it, F_d"].tolist() == ["+0.100 [+0.100, +0.100]", ""]
+    assert main_report.tool_sentences(scores).splitlines() == [
+        "- F_d, tuned for it: ours is clearly above *GEARS*",
+        "- balanced consistency, tuned for it: ours is clearly above *GEARS*",
+        "- F_d of what is tuned for balance: ours is clearly above *GEARS*",
+    ]
+    scores.loc[scores["objective"] == "balance", "gain_f_d_low"] = -0.1
+    scores.loc[scores["objective"] == "balance", ["gain_balanced_low", "gain_balanced_high"]] = -0.2
+    _, balanced, tuned = main_report.tool_sentences(scores).splitlines()
+    assert balanced.endswith("ours is clearly below *GEARS*")
+    assert tuned.endswith("ours is not clearly apart from *GEARS*")
+
+
+def test_the_settings_of_a_tool_come_from_its_record() -> None:
+    tool = {"tool": "cell-gears", "version": "0.1.2", "seconds": 600.0,
+            "settings": {"epochs": 10, "set_size": 32}}  # fmt: skip
+    text = main_report.tool_settings({"parameters": {"tools": {"GEARS": tool}}})
+    assert text == "- *GEARS*, cell-gears 0.1.2: epochs 10, set size 32; 10 minutes for all folds"
 
 
 def test_the_first_screen_names_the_best_rival_per_split_and_score(tables) -> None:

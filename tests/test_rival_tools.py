@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from aligned.datasets.rows import Rows
 ROOT = Path(__file__).resolve().parents[1]
 
 
+sys.path.append(str(ROOT / "workflow" / "rivals"))  # the scripts share a module
+
+
 def script(name: str):
     """A script of ``workflow/rivals`` as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "workflow" / "rivals" / f"{name}.py")
@@ -27,7 +31,7 @@ def script(name: str):
     return module
 
 
-prepare, compare = script("prepare"), script("compare")
+prepare, compare, train_state = script("prepare"), script("compare"), script("train_state")
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,50 @@ def test_wrong_conditions_and_genes_are_named(bundle, roles, tmp_path):
     table.assign(gene="x").to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(ValueError, match="none of its genes is measured"):
         compare.effects_of(tmp_path / "b.csv", bundle, roles.astype(str))
+
+
+@pytest.mark.parametrize(
+    ("label", "spelt"),
+    [("b+a", "a+b"), ("ctrl+a", "a+ctrl"), ("a", "a+ctrl"), ("control", "ctrl"), ("ctrl", "ctrl")],
+)
+def test_a_condition_has_one_spelling(label, spelt):
+    assert train_state.ordered(label) == spelt
+
+
+def test_state_is_told_gene_sets_and_the_genes_that_training_perturbs():
+    terms = pd.DataFrame({"gene": ["a", "a", "b", "c"], "term": ["s", "t", "s", "t"]})
+    asked = ["a+ctrl", "b+ctrl", "c+ctrl", "a+c", "d+ctrl", "ctrl"]
+    found = train_state.features(asked, ["a+ctrl", "b+ctrl"], terms)
+    half = 0.5**0.5
+    assert found["a+ctrl"].tolist() == pytest.approx([half, half, 1, 0])
+    assert found["b+ctrl"].tolist() == [1, 0, 0, 1]
+    assert found["c+ctrl"].tolist() == [0, 1, 0, 0]  # not trained on: its gene sets alone
+    assert found["a+c"].tolist() == pytest.approx([half, half + 1, 1, 0])
+    assert found["d+ctrl"].tolist() == found["ctrl"].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("data", ["demo", "norman"])
+def test_the_committed_scores_hold_every_tool_trained_on_every_fold(data):
+    folder = ROOT / "results" / data / "rivals"
+    scores = pd.read_csv(folder / "scores.csv")
+    record = json.loads((folder / "run.json").read_text())
+    assert set(compare.TOOLS.values()) <= set(scores["method"])
+    assert set(record["parameters"]["tools"]) == set(compare.TOOLS.values())
+    assert not record["commit"].endswith("-dirty")
+    for name in compare.TOOLS:
+        table = pd.read_csv(folder / f"{name}.csv.gz")
+        assert table["fold"].nunique() == record["parameters"]["folds"]
+        assert np.isfinite(table["effect"]).all()
+
+
+def test_our_measures_are_those_of_cell_eval_where_no_tie_is_broken_by_order():
+    table = pd.read_csv(ROOT / "results" / "norman" / "rivals" / "cell_eval.csv")
+    ranked = (table["measure"].str.startswith("discrimination") & (table["input"] == "calls")) | (
+        table["measure"].str.startswith("precision")
+    )
+    assert (table.loc[~ranked, "max_difference"] < 1e-6).all()
+    assert (table.loc[~ranked, "cell_eval"] == table.loc[~ranked, "cell_eval_reversed"]).all()
+    assert (table.loc[ranked, "cell_eval"] != table.loc[ranked, "cell_eval_reversed"]).all()
+    tied = table[ranked & table["measure"].str.startswith("disc")].iloc[0]
+    low, high = sorted([tied["cell_eval"], tied["cell_eval_reversed"]])
+    assert tied["ours"] == pytest.approx((low + high) / 2, abs=1e-4)  # a tie counts half

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from aligned.experiments.main_results import MainTables
@@ -38,6 +41,8 @@ __all__ = [
     "subset_rows",
     "summary_markdown",
     "tool_rows",
+    "tool_sentences",
+    "tool_settings",
 ]
 
 #: The baseline that stands for "the mean" in normalised scores: per-gene frequencies, tuned.
@@ -413,6 +418,46 @@ def tool_rows(scores: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def tool_settings(record: Mapping[str, Any]) -> str:
+    """How each tool was trained, a list item each; from ``results/<data>/rivals/run.json``."""
+    lines = []
+    for name, tool in record["parameters"]["tools"].items():
+        settings = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in tool["settings"].items())
+        lines.append(
+            f"- *{name}*, {tool['tool']} {tool['version']}: {settings}; "
+            f"{tool['seconds'] / 60:.0f} minutes for all folds"
+        )
+    return "\n".join(lines)
+
+
+def tool_sentences(scores: pd.DataFrame) -> str:
+    """Whom ours is clearly above, clearly below, or neither, in each score; a list item each.
+
+    Clear means that the paired interval of `tool_rows` does not hold zero.
+    """
+    heads = {
+        "F_d, tuned for it": ("f_d", "gain_f_d"),
+        "balanced consistency, tuned for it": ("balance", "gain_balanced"),
+        "F_d of what is tuned for balance": ("balance", "gain_f_d"),
+    }
+    lines = []
+    for head, (objective, gain) in heads.items():
+        here = scores[(scores["objective"] == objective) & (scores["method"] != INTEGRATED)]
+        low, high = here[f"{gain}_low"], here[f"{gain}_high"]
+        kinds = {
+            "clearly above": low > 0,
+            "clearly below": high < 0,
+            "not clearly apart from": (low <= 0) & (high >= 0),
+        }
+        found = [
+            f"{kind} {' and '.join(f'*{m}*' for m in here.loc[which, 'method'])}"
+            for kind, which in kinds.items()
+            if which.any()
+        ]
+        lines.append(f"- {head}: ours is {'; '.join(found)}")
+    return "\n".join(lines)
 
 
 def summary_markdown(tables: MainTables) -> str:

@@ -1,7 +1,7 @@
 """Write what another tool needs to train on our split: cells, folds, gene sets.
 
     python workflow/rivals/prepare.py demo build/rivals/demo
-    python workflow/rivals/prepare.py norman2019_subset.h5ad build/rivals/norman
+    python workflow/rivals/prepare.py norman build/rivals/norman
 
 Runs in the main environment. ``cells.h5ad``: log-normalised cells, ``obs["condition"]`` as GEARS
 writes it. ``folds.csv``: ``fold, condition, genes, role``; role is train, val (its measurements
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -36,14 +37,21 @@ CELLS, SEED = 40, 1
 VAL = 0.2
 
 
+class Source(StrEnum):
+    """Cells to train on."""
+
+    DEMO = "demo"
+    NORMAN = "norman"
+
+
 def main(
-    source: Annotated[str, typer.Argument(help="demo, or a file of cells of Norman et al.")],
+    source: Annotated[Source, typer.Argument(help="demo, or norman: a subset of real cells.")],
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     n_folds: Annotated[int, typer.Option(help="Folds of whole perturbations.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 0,
 ) -> None:
     """Write cells, folds, gene sets and responses into one folder, all or nothing."""
-    cells, bundle = demo() if source == "demo" else norman(Path(source))
+    cells, bundle = demo() if source is Source.DEMO else norman()
     part = out.with_name(out.name + ".partial")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -65,8 +73,10 @@ def demo() -> tuple[ad.AnnData, Bundle]:
     return normalised(cells), dataclasses.replace(bundle, data=bundle.data[names].copy())
 
 
-def norman(path: Path) -> tuple[ad.AnnData, Bundle]:
+def norman() -> tuple[ad.AnnData, Bundle]:
     """Real cells (log-normalised in the file), CollecTRI between the genes of the data."""
+    name = "norman2019_subset.h5ad"
+    path = fetch(name)[name]
     where = Reading(where=["dataset=norman19"])
     data = import_cells(path, where).data
     human = al.load("human_tf")

@@ -10,12 +10,10 @@ effect is the predicted mean expression less the control's, for the val and test
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pickle
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,32 +21,24 @@ import pandas as pd
 import scanpy as sc
 import scipy.sparse as sp
 import torch
+from shared import leave, ordered
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder of prepare.py")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-    folder, begin = given.folder.resolve(), time.monotonic()
+    given.folder, begin = given.folder.resolve(), time.monotonic()
+    folder = given.folder
     roles = pd.read_csv(folder / "folds.csv", dtype=str)
     parts = [one_fold(folder, fold, rows, given) for fold, rows in roles.groupby("fold")]
-    table = pd.concat(parts, ignore_index=True)
-    table.to_csv(folder / "gears.csv.gz", index=False, float_format="%.4g")
-    record = {
-        "tool": "cell-gears",
-        "version": version("cell-gears"),
-        "torch": torch.__version__,
-        "seconds": round(time.monotonic() - begin, 1),
-        "settings": {k: v for k, v in vars(given).items() if k != "folder"},
-    }
-    (folder / "gears.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(folder / "gears.csv.gz", record["seconds"], "s")
+    leave("gears", "cell-gears", pd.concat(parts, ignore_index=True), given, begin)
 
 
 def one_fold(
@@ -108,14 +98,6 @@ def one_fold(
             )
         os.chdir(folder)
     return pd.concat(parts, ignore_index=True)
-
-
-def ordered(label: str) -> str:
-    """One spelling per condition: ``A+B`` sorted, ``A+ctrl``, ``ctrl``."""
-    genes = sorted(g for g in label.split("+") if g not in ("ctrl", "control"))
-    if not genes:
-        return "ctrl"
-    return "+".join(genes) if len(genes) > 1 else f"{genes[0]}+ctrl"
 
 
 if __name__ == "__main__":
