@@ -1,6 +1,6 @@
 """Train GEARS (Roohani et al. 2024) on the folds of `prepare.py`; write one table of effects.
 
-    .venv-rivals/bin/python workflow/rivals/train_gears.py build/rivals/demo --epochs 10
+    .venv-rivals/bin/python workflow/rivals/train_gears.py build/rivals/demo
 
 Runs in the environment of ``requirements.lock``; needs no network: the gene-to-GO table that GEARS
 would download is written from ``terms.csv``. ``gears.csv.gz``: ``fold, condition, gene, effect``;
@@ -28,7 +28,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of prepare.py")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
