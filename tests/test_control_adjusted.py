@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import aligned as al
 from aligned.config import Config
 from aligned.datasets import Bundle
+from aligned.experiments import main_report
 from aligned.experiments.control_adjusted import (
     FITTED,
     TRAINED_ON,
@@ -70,3 +71,8 @@ def test_every_method_is_compared_with_itself_trained_as_measured() -> None:
         expected = by.loc[(method, kind), "f_d"] - by.loc[(method, "as measured"), "f_d"]
         assert by.loc[(method, kind), "gain"] == pytest.approx(expected)
     assert (scores["low"] <= scores["high"]).all()
+    shown = main_report.adjusted_rows(scores)
+    assert len(shown) == len(FITTED) + 2
+    assert list(shown.columns[3:]) == [
+        "fold changes, change", "control-adjusted, change", "best"
+    ]  # fmt: skip

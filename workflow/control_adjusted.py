@@ -2,7 +2,7 @@
 
     python workflow/control_adjusted.py ecoli results/ecoli/control_adjusted
 
-About ten minutes on two cores; chapter 02 of the edition shows the table.
+About three minutes on two cores; chapter 02 of the edition shows the table.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ __all__ = [
     "GOALS",
     "IDEAS",
     "MEAN_BASELINE",
+    "adjusted_rows",
     "answer",
     "best_rows",
     "ceiling_rows",
@@ -258,6 +259,32 @@ def idea_rows(tables: MainTables) -> pd.DataFrame:
         for idea, method in IDEAS.items()
         if all(method in here.index for here in per_split.values())
     ]
+    return pd.DataFrame(rows)
+
+
+def adjusted_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """F_d of what is trained on other responses than the measured calls, by split.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `aligned.experiments.control_adjusted.AdjustedTables.scores`.
+    """
+    first = "as measured"
+    rows = []
+    for (split, method), group in scores.groupby(["split", "method"], sort=False):
+        here = group.set_index("trained_on")
+        changes = {
+            f"{kind}, change": signed_interval(row["gain"], row["gain_low"], row["gain_high"])
+            for kind, row in here.iterrows()
+            if kind != first
+        }
+        row = here.loc[first].rename({"low": "f_d_low", "high": "f_d_high"})
+        rows.append(
+            {"asked for": SPLITS[split], "method": method, f"F_d, {first}": _cell(row, "f_d")}
+            | changes
+            | {"best": f"{here['f_d'].max():.3f}"}
+        )
     return pd.DataFrame(rows)
 
 
