@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "workflow" / "rivals"))  # the scripts share a module
 
 
-def script(name: str):
-    """A script of ``workflow/rivals`` as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "workflow" / "rivals" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-prepare, compare, train_state = script("prepare"), script("compare"), script("train_state")
+prepare, compare, shared, train_state = map(
+    import_module, ("prepare", "compare", "shared", "train_state")
+)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +113,7 @@ def test_wrong_conditions_and_genes_are_named(bundle, roles, tmp_path):
     [("b+a", "a+b"), ("ctrl+a", "a+ctrl"), ("a", "a+ctrl"), ("control", "ctrl"), ("ctrl", "ctrl")],
 )
 def test_a_condition_has_one_spelling(label, spelt):
-    assert train_state.ordered(label) == spelt
+    assert shared.ordered(label) == spelt
 
 
 def test_state_is_told_gene_sets_and_the_genes_that_training_perturbs():

@@ -16,12 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
-import scanpy as sc
-import scipy.sparse as sp
 import torch
-from shared import leave, ordered
+from shared import leave, one_condition, read
 
 
 def main() -> None:
@@ -35,14 +34,13 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     given.folder, begin = given.folder.resolve(), time.monotonic()
-    folder = given.folder
-    roles = pd.read_csv(folder / "folds.csv", dtype=str)
-    parts = [one_fold(folder, fold, rows, given) for fold, rows in roles.groupby("fold")]
+    cells, roles = read(given.folder)
+    parts = [one_fold(cells.copy(), f, rows, given) for f, rows in roles.groupby("fold")]
     leave("gears", "cell-gears", pd.concat(parts, ignore_index=True), given, begin)
 
 
 def one_fold(
-    folder: Path, fold: str, roles: pd.DataFrame, given: argparse.Namespace
+    cells: ad.AnnData, fold: str, roles: pd.DataFrame, given: argparse.Namespace
 ) -> pd.DataFrame:
     """Train without the cells of val and test, predict both."""
     from gears import GEARS, PertData
@@ -51,16 +49,14 @@ def one_fold(
     pd.Series.nonzero = lambda mask: mask.to_numpy().nonzero()
     torch.manual_seed(given.seed)
     np.random.seed(given.seed)  # noqa: NPY002 (GEARS draws from the global generators)
-    cells = sc.read_h5ad(folder / "cells.h5ad")
-    cells.X = sp.csr_matrix(cells.X, dtype=np.float32)
-    cells.obs["condition"] = [ordered(c) for c in cells.obs["condition"].astype(str)]
-    roles = roles.assign(label=[ordered(g) for g in roles["genes"]])
     known = set(cells.obs["condition"])
     roles = roles[roles["label"].isin(known)].drop_duplicates(["label", "role"])
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
         Path("data").mkdir()  # where GEARS keeps its graph of terms
-        genes_of = pd.read_csv(folder / "terms.csv", dtype=str).groupby("gene")["term"].agg(set)
+        genes_of = (
+            pd.read_csv(given.folder / "terms.csv", dtype=str).groupby("gene")["term"].agg(set)
+        )
         perturbed = {g for label in roles["label"] for g in label.split("+")} - {"ctrl"}
         genes = set(cells.var["gene_name"]) | perturbed
         # a gene of no set gets a term of its own, so that it can be perturbed at all
@@ -86,17 +82,8 @@ def one_fold(
         for row in roles[roles["role"] != "train"].itertuples():
             asked = [g for g in row.label.split("+") if g != "ctrl"]
             found = model.predict([asked])["_".join(asked)]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "fold": fold,
-                        "condition": row.condition,
-                        "gene": cells.var["gene_name"].to_numpy(),
-                        "effect": found - control,
-                    }
-                )
-            )
-        os.chdir(folder)
+            parts.append(one_condition(fold, row.condition, cells, found - control))
+        os.chdir(given.folder)
     return pd.concat(parts, ignore_index=True)
 
 

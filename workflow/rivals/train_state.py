@@ -24,9 +24,8 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 import torch
-from shared import leave, ordered
+from shared import leave, one_condition, read
 
 
 def main() -> None:
@@ -41,16 +40,10 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    given.folder, begin = given.folder.resolve(), time.monotonic()
-    folder = given.folder
-    roles = pd.read_csv(folder / "folds.csv", dtype=str)
-    roles["label"] = [ordered(g) for g in roles["genes"]]
-    cells = ad.read_h5ad(folder / "cells.h5ad")
-    cells.X = sp.csr_matrix(cells.X, dtype=np.float32)
-    cells.obs["condition"] = [ordered(c) for c in cells.obs["condition"].astype(str)]
+    begin = time.monotonic()
+    cells, roles = read(given.folder)
     cells.obs["cell_type"], cells.obs["gem_group"] = "cells", "all"
-    cells = cells[cells.obs["condition"].isin({*roles["label"], "ctrl"})].copy()
-    terms = pd.read_csv(folder / "terms.csv", dtype=str)
+    terms = pd.read_csv(given.folder / "terms.csv", dtype=str)
     parts = [one_fold(cells, terms, f, r, given) for f, r in roles.groupby("fold")]
     leave("state", "arc-state", pd.concat(parts, ignore_index=True), given, begin)
 
@@ -103,28 +96,20 @@ def one_fold(
         }
         state("tx", "train", *(f"{k}={v}" for k, v in settings.items()))
         asked = [*sorted(set(held["label"])), "ctrl"]
-        query(control, asked).write_h5ad(here / "query.h5ad")
+        # all control cells once per condition, labelled as this condition
+        query = ad.concat(dict.fromkeys(asked, control), label="condition", index_unique="-")
+        query.write_h5ad(here / "query.h5ad")
         state(
             *("tx", "infer", "--adata", here / "query.h5ad", "--output", here / "found.h5ad"),
             *("--model-dir", here / "run", "--checkpoint", here / "run/checkpoints/best.ckpt"),
             *("--pert-col", "condition", "--seed", given.seed, "--quiet"),
         )
         found = ad.read_h5ad(here / "found.h5ad")
-    values = np.asarray(found.X.todense() if sp.issparse(found.X) else found.X)
-    means = pd.DataFrame(values, columns=cells.var["gene_name"]).groupby(
-        found.obs["condition"].to_numpy()
-    )
-    effects = means.mean() - means.mean().loc["ctrl"]
+    means = pd.DataFrame(found.X).groupby(found.obs["condition"].to_numpy()).mean()
+    effects = means - means.loc["ctrl"]
     return pd.concat(
         [
-            pd.DataFrame(
-                {
-                    "fold": fold,
-                    "condition": row.condition,
-                    "gene": effects.columns,
-                    "effect": effects.loc[row.label].to_numpy(),
-                }
-            )
+            one_condition(fold, row.condition, cells, effects.loc[row.label].to_numpy())
             for row in held.itertuples()
         ],
         ignore_index=True,
@@ -147,14 +132,6 @@ def features(labels: list[str], train: list[str], terms: pd.DataFrame) -> dict[s
         )
         for label, genes in zip(labels, perturbed, strict=True)
     }
-
-
-def query(control: ad.AnnData, labels: list[str]) -> ad.AnnData:
-    """All control cells once per condition, labelled as this condition."""
-    parts = {label: control.copy() for label in labels}
-    joined = ad.concat(parts, label="asked", index_unique="-")
-    joined.obs["condition"] = joined.obs["asked"].astype(str)
-    return joined
 
 
 def state(*words: object) -> None:
