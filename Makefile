@@ -31,8 +31,8 @@ test: lint types ## everything CI checks: style, types, unit, property, notebook
 lint: $(STAMP) ## ruff: rules and formatting
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(STAMP) ## mypy over the package
-	$(BIN)/mypy aligned
+types: $(STAMP) ## mypy over the packages
+	$(BIN)/mypy aligned companion
 
 notebooks: $(STAMP) ## run the demo edition and write the committed .ipynb pairs
 	$(BIN)/aligned notebooks

@@ -1,6 +1,7 @@
 """Adaptive alignment of perturbation data and gene regulatory networks.
 
-The names below are the library's front door; each floor of the package is described in the book.
+The names below are the library's front door; each room of the package is described in the book.
+They load on first use, so that ``import aligned`` takes no time.
 
 >>> import aligned as al
 >>> sim = al.simulate(n_genes=60, n_regulators=12, seed=0)
@@ -8,36 +9,8 @@ The names below are the library's front door; each floor of the package is descr
 True
 """
 
-from aligned.abduction import Aligned, Prediction
-from aligned.alignment import adapter_loss, optimal_adapter
-from aligned.config import Config
-from aligned.datasets import Bundle, folds, load, validate
-from aligned.knowledge import Closure, KnowledgeBase
-from aligned.metrics import balanced_consistency, data_consistency, knowledge_consistency
-from aligned.refinement import Refinement, refine
-from aligned.scorecard import scorecard
-from aligned.simulate import Simulation, simulate
+import lazy_loader
 
-__all__ = [
-    "Aligned",
-    "Bundle",
-    "Closure",
-    "Config",
-    "KnowledgeBase",
-    "Prediction",
-    "Refinement",
-    "Simulation",
-    "adapter_loss",
-    "balanced_consistency",
-    "data_consistency",
-    "folds",
-    "knowledge_consistency",
-    "load",
-    "optimal_adapter",
-    "refine",
-    "scorecard",
-    "simulate",
-    "validate",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aligned.config import Config
-from aligned.metrics import balanced_consistency, confusion, f1_from_confusion
+from aligned.scores import balanced_consistency, confusion, f1_from_confusion
 
 __all__ = ["CLOSURES", "best_threshold", "class_frequencies", "decide", "inner_folds", "objective"]
 

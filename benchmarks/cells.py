@@ -21,7 +21,7 @@ import scipy.sparse as sp
 import typer
 from anndata.io import sparse_dataset, write_elem
 
-from aligned.datasets.cells import Reading, import_cells
+from aligned.cells import Reading, import_cells
 from aligned.records import run_record, write_json
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "benchmarks"

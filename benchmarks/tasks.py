@@ -11,9 +11,9 @@ import torch
 
 from aligned.knowledge import KnowledgeBase
 from aligned.knowledge.closure import boolean_closure
-from aligned.refinement import refine
-from aligned.refinement.evidence import check_responses, gather
-from aligned.refinement.relaxation import loss_and_gradient, proximal_step
+from aligned.refine import refine
+from aligned.refine.evidence import check_responses, gather
+from aligned.refine.relaxation import loss_and_gradient, proximal_step
 from benchmarks import dense
 
 __all__ = ["JOBS", "SHAPES", "Shape", "Task", "network", "relaxed_problem"]

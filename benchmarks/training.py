@@ -22,12 +22,12 @@ from anndata import AnnData
 from torch import nn
 
 import aligned as al
-from aligned import simulate
-from aligned.abduction.problem import Problem
-from aligned.abduction.training import Ensemble
+from aligned import simulation as simulate
 from aligned.config import Config
-from aligned.datasets import folds
+from aligned.data import folds
 from aligned.knowledge import KnowledgeBase
+from aligned.loop.problem import Problem
+from aligned.loop.training import Ensemble
 from aligned.neural import cross_entropy, pick_device
 from aligned.records import run_record, write_json
 from benchmarks.measure import median_seconds

@@ -49,19 +49,19 @@ from markdown_it import MarkdownIt
 from myst_nb import glue
 
 import aligned as al
-from aligned.book import workspace
-from aligned.experiments import inconsistency_report as report
-from aligned.experiments import load_tables, save_tables
-from aligned.experiments.inconsistency import (
+from aligned.records import run_record
+from companion.book import workspace
+from companion.claims import scorecard
+from companion.inconsistency import report
+from companion.inconsistency.run import (
     SCOPES,
     InconsistencySettings,
     InconsistencyTables,
     run_inconsistency,
 )
-from aligned.plotting import inconsistency as draw
-from aligned.plotting import theme
-from aligned.records import run_record
-from aligned.scorecard import scorecard
+from companion.plot import inconsistency as draw
+from companion.plot import theme
+from companion.tables import load_tables, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)

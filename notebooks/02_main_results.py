@@ -56,14 +56,16 @@ from myst_nb import glue
 
 import aligned as al
 from aligned._assets import asset
-from aligned.book import workspace
-from aligned.experiments import load_tables, main_report, repeats_of, save_tables
-from aligned.experiments.control_adjusted import AdjustedTables
-from aligned.experiments.main_results import MainSettings, MainTables, run_main
-from aligned.experiments.main_tables import INTEGRATED
-from aligned.plotting import plot_differences, plot_map, plot_radar, theme
 from aligned.records import run_record
-from aligned.scorecard import scorecard
+from companion.book import workspace
+from companion.claims import scorecard
+from companion.main_results import report as main_report
+from companion.main_results.control_adjusted import AdjustedTables
+from companion.main_results.repeats import repeats_of
+from companion.main_results.run import MainSettings, MainTables, run_main
+from companion.main_results.tables import INTEGRATED
+from companion.plot import plot_differences, plot_map, plot_radar, theme
+from companion.tables import load_tables, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)

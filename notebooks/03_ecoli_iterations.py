@@ -61,12 +61,12 @@ from markdown_it import MarkdownIt
 from myst_nb import glue
 
 import aligned as al
-from aligned import experiments as ex
-from aligned import plotting
-from aligned.book import workspace
-from aligned.experiments import report
+import companion as co
 from aligned.records import run_record
-from aligned.scorecard import published_stages, scorecard
+from companion import plot
+from companion.book import workspace
+from companion.claims import published_stages, scorecard
+from companion.loop import report
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -92,7 +92,7 @@ config = al.Config(
     device=device,
     seed=seed,
 )
-settings = ex.IterationSettings(
+settings = co.IterationSettings(
     config=config,
     splits=tuple(splits),
     seeds=tuple(range(seed, seed + n_seeds)),
@@ -102,11 +102,11 @@ settings = ex.IterationSettings(
     n_jobs=jobs,
 )
 if tables:
-    results, record = ex.load_tables(ex.IterationTables, tables)
+    results, record = co.load_tables(co.IterationTables, tables)
 else:
     start, memory = time.monotonic(), {}
     bundle = al.load(edition)
-    results = ex.run_iterations(bundle, settings, memory=memory)
+    results = co.run_iterations(bundle, settings, memory=memory)
     record = run_record(
         {"edition": edition, "settings": settings.to_dict()},
         bundle.data,
@@ -115,7 +115,7 @@ else:
     )
     record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
     place = Path(out) if out else workspace(edition) / "tables" / "03_ecoli_iterations"
-    ex.save_tables(results, place, record)
+    co.save_tables(results, place, record)
 headline = results.scores["split"].iloc[0]
 published = published_stages(edition, model.upper())
 
@@ -151,9 +151,9 @@ print(results.card.to_string(index=False, header=False))
 results.closures.style.format(precision=3).hide(axis="index")
 
 # %% tags=["hide-input"]
-with plotting.theme():
+with plot.theme():
     fig, ax = plt.subplots(figsize=(7.0, 3.4))
-    plotting.plot_closures(results.closures, ax)
+    plot.plot_closures(results.closures, ax)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 plt.show()
 
@@ -175,11 +175,11 @@ report.stage_table(results, headline, published).style.hide(axis="index")
 
 # %% tags=["hide-input", "full-width"]
 shown = results.scores.query("split == @headline and subset == 'all'")
-stages = [s for s in ex.STAGES if s != "init"]
-with plotting.theme():
+stages = [s for s in co.STAGES if s != "init"]
+with plot.theme():
     fig, axes = plt.subplots(1, 3, figsize=(10.5, 4.0))
     for ax, metric in zip(axes, ("f_d", "f_k", "balanced"), strict=True):
-        plotting.plot_stages(
+        plot.plot_stages(
             shown.query("yardstick == 'original'"),
             metric,
             stages,
@@ -196,10 +196,10 @@ plt.show()
 # A-A, set apart, aligns twice without refining. Grey lines: two methods without a neural network.
 
 # %% tags=["hide-input", "full-width"]
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharey=True)
     for ax, score in zip(axes, ("neural", "integrated"), strict=True):
-        plotting.plot_yardsticks(shown, score, [s for s in stages if s != "A-A"], ax)
+        plot.plot_yardsticks(shown, score, [s for s in stages if s != "A-A"], ax)
         ax.set_title(score, pad=26)
     axes[0].legend(title="yardstick")
 plt.show()
@@ -210,12 +210,12 @@ plt.show()
 # yardstick (green) counts only cells where hidden edges speak; no method can copy the answer there.
 
 # %% tags=["hide-input", "full-width"]
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.4), sharey=True)
     for ax, (metric, name) in zip(
         axes, (("f_d", "data consistency"), ("f_k", "knowledge consistency")), strict=True
     ):
-        plotting.plot_changes(report.change_rows(results, headline, metric, "original"), ax)
+        plot.plot_changes(report.change_rows(results, headline, metric, "original"), ax)
         ax.set_title(name)
     axes[1].legend()
 plt.show()
@@ -226,9 +226,9 @@ plt.show()
 # refinement in between helps the second alignment.
 
 # %% tags=["hide-input"]
-with plotting.theme():
+with plot.theme():
     fig, ax = plt.subplots(figsize=(6.2, 5.0))
-    plotting.plot_map(report.map_rows(results, headline), ax)
+    plot.plot_map(report.map_rows(results, headline), ax)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 plt.show()
 
@@ -276,9 +276,9 @@ results.edits.head(15)[[*top, "other"]].style.format(precision=2, na_rep="").hid
 # %% [markdown]
 # ## The claims
 #
-# Verdicts are computed from the tables by `aligned.scorecard`: a rise counts when the whole
+# Verdicts are computed from the tables by `companion.claims`: a rise counts when the whole
 # interval of the paired change lies above zero; data consistency counts as lowered by a certain
-# fall of 0.02 or more (`aligned.scorecard.MATTERS`). *Published* is the paper's change on *E. coli*
+# fall of 0.02 or more (`companion.claims.MATTERS`). *Published* is the paper's change on *E. coli*
 # with the GNN, *ours* the paired change that the rule looks at, on the headline split.
 
 # %% tags=["full-width"]

@@ -34,7 +34,7 @@ full = False  # all noise levels, five seeds, larger networks
 levels = []  # shares of corrupted edges; empty: those of the demo, or all where `full`
 ks = []  # longest paths; empty: as above
 seeds = []  # empty: as above
-methods = []  # see `aligned.experiments.noise_jobs.METHODS`; empty: all
+methods = []  # see `companion.noise.jobs.METHODS`; empty: all
 thin_k = 2  # longest path where evidence is thin; 0 leaves those curves out
 n_hidings = 5  # hidings of edges; 0 leaves the test out
 n_loops = 1  # how many of them with an A-R-A-R fit
@@ -54,16 +54,18 @@ from markdown_it import MarkdownIt
 from myst_nb import glue
 
 import aligned as al
-from aligned import experiments as ex
-from aligned import plotting
+import companion as co
 from aligned._assets import asset
-from aligned.book import workspace
-from aligned.experiments import hidden_report, noise_report, speed_report
-from aligned.experiments.noise_jobs import METHODS, random_network
 from aligned.records import run_record
-from aligned.refinement.alternatives import published_closure
-from aligned.scorecard import scorecard
-from aligned.scorecard.recovery import published_noise
+from aligned.refine.alternatives import published_closure
+from companion import plot
+from companion.book import workspace
+from companion.claims import scorecard
+from companion.claims.recovery import published_noise
+from companion.hidden import report as hidden_report
+from companion.noise import report as noise_report
+from companion.noise import speed as speed_report
+from companion.noise.jobs import METHODS, random_network
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -72,23 +74,23 @@ pd.set_option("display.max_colwidth", None)
 given = {"levels": levels, "ks": ks, "seeds": seeds, "methods": methods}
 given = {name: tuple(values) for name, values in given.items() if values}
 given |= {"thin_k": thin_k} if thin_k else {"perturbed": (), "errors": ()}
-make = ex.NoiseSettings.full if full else ex.NoiseSettings
+make = co.NoiseSettings.full if full else co.NoiseSettings
 settings = make(network=network, n_jobs=jobs, **given)
-hiding = ex.HiddenSettings(seeds=tuple(range(n_hidings or 1)), fit_seeds=n_loops, n_jobs=jobs)
+hiding = co.HiddenSettings(seeds=tuple(range(n_hidings or 1)), fit_seeds=n_loops, n_jobs=jobs)
 if tables:
-    noise, record = ex.load_tables(ex.NoiseTables, tables)
-    hidden = ex.load_tables(ex.HiddenTables, Path(tables) / "hidden")[0] if n_hidings else None
+    noise, record = co.load_tables(co.NoiseTables, tables)
+    hidden = co.load_tables(co.HiddenTables, Path(tables) / "hidden")[0] if n_hidings else None
 else:
     start = time.monotonic()
-    noise = ex.run_noise(settings, cache=cache or None)
+    noise = co.run_noise(settings, cache=cache or None)
     bundle = al.load(edition)
-    hidden = ex.run_hidden(bundle, hiding) if n_hidings else None
+    hidden = co.run_hidden(bundle, hiding) if n_hidings else None
     about = {"edition": edition, "settings": settings.to_dict(), "hiding": hiding.to_dict()}
     record = run_record(about, bundle.data, bundle.kb, time.monotonic() - start)
     place = Path(out) if out else workspace(edition) / "tables" / "04_refinement_noise"
-    ex.save_tables(noise, place, record)
+    co.save_tables(noise, place, record)
     if hidden is not None:
-        ex.save_tables(hidden, place / "hidden", record)
+        co.save_tables(hidden, place / "hidden", record)
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
@@ -120,11 +122,11 @@ pd.DataFrame([{"method": m.label, "what it is": m.what} for m in METHODS.values(
 shown = sorted(noise.scores["k"].unique())
 paper = published_noise().query("method in ('l1', 'frobenius')")
 paper = paper.assign(label="paper, " + paper["method"], value=paper["network_f1"])
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(1, len(shown), figsize=(10.5, 4.2), sharey=True, squeeze=False)
     for ax, k in zip(axes[0], shown, strict=True):
         at_k = paper if k == 5 else None
-        plotting.plot_recovery(noise_report.curve_rows(noise, k), ax, at_k)
+        plot.plot_recovery(noise_report.curve_rows(noise, k), ax, at_k)
         ax.set_title(f"paths up to k = {k}")
     axes[0][0].set_ylabel("macro-F1 of the edges")
     axes[0][0].set_ylim(0.35, 1.01)
@@ -156,7 +158,7 @@ for k in shown:
 
 # %% tags=["hide-input", "full-width"]
 if beside:
-    other, _ = ex.load_tables(ex.NoiseTables, beside)
+    other, _ = co.load_tables(co.NoiseTables, beside)
     name, n_seeds = other.scores["network"].iloc[0], other.scores["seed"].nunique()
     for k in sorted(other.scores["k"].unique()):
         display(Markdown(f"**Beside: {name}, k = {k}, {n_seeds} seeds. Macro-F1 of the edges**"))
@@ -191,10 +193,10 @@ pd.DataFrame(rows).style.format({"lost": "{:.0%}", "another sign": "{:.0%}"}).hi
 # %% tags=["hide-input", "full-width"]
 deep = max(shown)
 if len(noise.topology):
-    with plotting.theme():
+    with plot.theme():
         fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.8))
         for ax, measure in zip(axes, ("degree_assortativity", "modularity"), strict=True):
-            plotting.plot_topology(noise_report.topology_rows(noise, measure, deep), ax)
+            plot.plot_topology(noise_report.topology_rows(noise, measure, deep), ax)
             ax.set_ylabel(measure.replace("_", " "))
         handles, labels = axes[0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -216,10 +218,10 @@ if len(noise.topology):
 # %% tags=["hide-input", "full-width"]
 curves = {"perturbed": "share of regulators perturbed", "errors": "share of wrong responses"}
 if len(noise.thin):
-    with plotting.theme():
+    with plot.theme():
         fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), sharey=True)
         for ax, (curve, label) in zip(axes, curves.items(), strict=True):
-            plotting.plot_thin(noise_report.thin_rows(noise, curve), ax)
+            plot.plot_thin(noise_report.thin_rows(noise, curve), ax)
             ax.set_xlabel(label)
         axes[0].set_ylabel("macro-F1 of the edges")
         handles, labels = axes[0].get_legend_handles_labels()
@@ -271,10 +273,10 @@ Markdown(noise_report.example_sentence(noise))
 if hidden is not None:
     kinds = list(hidden.summary["hiding"].unique())
     names = {"runs": "hidden in runs of neighbours", "random": "hidden one by one"}
-    with plotting.theme():
+    with plot.theme():
         fig, axes = plt.subplots(1, len(kinds), figsize=(10.5, 5.0), squeeze=False)
         for ax, kind in zip(axes[0], kinds, strict=True):
-            plotting.plot_average_precision(hidden_report.precision_rows(hidden, kind), ax)
+            plot.plot_average_precision(hidden_report.precision_rows(hidden, kind), ax)
             ax.set_title(names[kind])
         handles, labels = axes[0][0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -317,10 +319,10 @@ display(Markdown(speed_report.speed_sentence(speed)))
 
 # %% tags=["hide-input", "full-width"]
 growth = pd.read_csv(asset("results/benchmarks/growth.csv"))
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.6))
-    plotting.plot_growth(speed.query("case == 'ratio' and device == 'cpu'"), axes[0])
-    plotting.plot_exponents(speed_report.growth_rows(speed, growth), axes[1])
+    plot.plot_growth(speed.query("case == 'ratio' and device == 'cpu'"), axes[0])
+    plot.plot_exponents(speed_report.growth_rows(speed, growth), axes[1])
     for ax in axes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
 plt.show()

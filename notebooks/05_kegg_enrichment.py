@@ -58,15 +58,16 @@ from markdown_it import MarkdownIt
 from myst_nb import glue
 
 import aligned as al
-from aligned.book import workspace
-from aligned.experiments import load_tables, pathways_report, save_tables
-from aligned.experiments.edit_meaning import RELATIONS
-from aligned.experiments.pathway_tables import MEASURED_ONLY
-from aligned.experiments.pathways import NETWORKS, PathwaySettings, PathwayTables, run_pathways
-from aligned.plotting import pathways as draw
-from aligned.plotting import theme
 from aligned.records import run_record
-from aligned.scorecard import scorecard
+from companion.book import workspace
+from companion.claims import scorecard
+from companion.pathways import report as pathways_report
+from companion.pathways.meaning import RELATIONS
+from companion.pathways.run import NETWORKS, PathwaySettings, PathwayTables, run_pathways
+from companion.pathways.tables import MEASURED_ONLY
+from companion.plot import pathways as draw
+from companion.plot import theme
+from companion.tables import load_tables, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)

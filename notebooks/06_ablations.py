@@ -56,12 +56,12 @@ from markdown_it import MarkdownIt
 from myst_nb import glue
 
 import aligned as al
-from aligned import experiments as ex
-from aligned import plotting
-from aligned.book import workspace
-from aligned.experiments import ablations_report as report
+import companion as co
 from aligned.records import run_record
-from aligned.scorecard import scorecard
+from companion import plot
+from companion.ablations import report
+from companion.book import workspace
+from companion.claims import scorecard
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -70,9 +70,9 @@ pd.set_option("display.max_colwidth", None)
 shared = {"split": split, "n_folds": folds, "n_boot": n_boot, "n_jobs": jobs}
 config = al.Config(device=device, n_networks=n_networks)
 seeds = tuple(range(seed, seed + n_seeds))
-parts = ex.AblationSettings(config, tuple(variants), seeds=seeds, **shared)
-looking = ex.ReliabilitySettings(config, tuple(trusted), seeds=seeds, **shared)
-learning = ex.EstimatorSettings(
+parts = co.AblationSettings(config, tuple(variants), seeds=seeds, **shared)
+looking = co.ReliabilitySettings(config, tuple(trusted), seeds=seeds, **shared)
+learning = co.EstimatorSettings(
     al.Config(device=device, n_networks=1),
     genes=tuple(genes),
     seeds=tuple(range(seed, seed + estimator_seeds)),
@@ -81,9 +81,9 @@ learning = ex.EstimatorSettings(
 )
 place = Path(out) if out else workspace(edition) / "tables" / "06_ablations"
 if tables:
-    results, record = ex.load_tables(ex.AblationTables, tables)
-    trust, trust_record = ex.load_tables(ex.ReliabilityTables, Path(tables) / "reliability")
-    estimators, learning_record = ex.load_tables(ex.EstimatorTables, Path(tables) / "estimators")
+    results, record = co.load_tables(co.AblationTables, tables)
+    trust, trust_record = co.load_tables(co.ReliabilityTables, Path(tables) / "reliability")
+    estimators, learning_record = co.load_tables(co.EstimatorTables, Path(tables) / "estimators")
     records = [record, trust_record, learning_record]
 else:
     bundle = al.load(edition)
@@ -95,14 +95,14 @@ else:
         return records[-1]
 
     start = time.monotonic()
-    results = ex.run_ablations(bundle, parts)
-    ex.save_tables(results, place, described(parts, start))
+    results = co.run_ablations(bundle, parts)
+    co.save_tables(results, place, described(parts, start))
     start = time.monotonic()
-    trust = ex.run_reliability(bundle, looking)
-    ex.save_tables(trust, place / "reliability", described(looking, start))
+    trust = co.run_reliability(bundle, looking)
+    co.save_tables(trust, place / "reliability", described(looking, start))
     start = time.monotonic()
-    estimators = ex.run_estimators(bundle, learning)
-    ex.save_tables(estimators, place / "estimators", described(learning, start))
+    estimators = co.run_estimators(bundle, learning)
+    co.save_tables(estimators, place / "estimators", described(learning, start))
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
@@ -132,11 +132,11 @@ display(
 
 # %% tags=["hide-input", "full-width"]
 panels = {"all": "all cells of disagreement", "changed": "genes that had changed"}
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 2.9), sharey=True)
     for ax, (cells, title) in zip(axes, panels.items(), strict=True):
         rows = report.right_rows(trust, cells)
-        plotting.plot_rules(rows, ax)
+        plot.plot_rules(rows, ax)
         ax.set_title(f"{title} ({rows['n'].iloc[0]:,.0f})")
 plt.show()
 
@@ -158,12 +158,12 @@ Markdown(report.trust_sentence(trust))
 
 # %% tags=["hide-input", "full-width"]
 shown = list(trust.bins["variant"].unique())
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(
         1, len(shown), figsize=(5.25 * len(shown), 4.2), sharey=True, squeeze=False
     )
     for ax, variant in zip(axes[0], shown, strict=True):
-        plotting.plot_reliability(trust.bins[trust.bins["variant"] == variant], ax)
+        plot.plot_reliability(trust.bins[trust.bins["variant"] == variant], ax)
         ax.set_title(f"variant: {variant}")
         ax.label_outer()
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -191,11 +191,11 @@ report.ranking_rows(trust).style.hide(axis="index")
 
 # %% tags=["hide-input", "full-width"]
 heads = {"f_d": "data $F_d$", "f_k": "knowledge $F_k$", "balanced": "balanced"}
-with plotting.theme():
+with plot.theme():
     count = results.changes["variant"].nunique()
     fig, axes = plt.subplots(1, 3, figsize=(11.5, 1.8 + 0.34 * count), sharey=True)
     for ax, (metric, title) in zip(axes, heads.items(), strict=True):
-        plotting.plot_parts(report.change_rows(results, metric), ax, names=metric == "balanced")
+        plot.plot_parts(report.change_rows(results, metric), ax, names=metric == "balanced")
         ax.set_title(title)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -253,13 +253,13 @@ report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wr
 
 # %% tags=["hide-input", "full-width"]
 forms = {True: "where they speak", False: "anywhere (the paper's form)"}
-with plotting.theme():
+with plot.theme():
     fig, axes = plt.subplots(2, 2, figsize=(10.5, 7.0))
     for row, (form, title) in zip(axes, forms.items(), strict=True):
         curves = estimators.curves[estimators.curves["speak_only"] == form]
         most = curves["n_genes"].max()
-        plotting.plot_learning(curves[curves["n_genes"] == most], row[0])
-        plotting.plot_regret(estimators.finals[estimators.finals["speak_only"] == form], row[1])
+        plot.plot_learning(curves[curves["n_genes"] == most], row[0])
+        plot.plot_regret(estimators.finals[estimators.finals["speak_only"] == form], row[1])
         row[0].set_title(f"symbols {title}: {most:,} genes")
         row[1].set_title(f"symbols {title}")
     handles, labels = axes[0, 1].get_legend_handles_labels()
@@ -299,7 +299,7 @@ report.estimator_rows(estimators).style.hide(axis="index")
 # committed tables of A-R-A-R, whichever edition this page shows:
 
 # %% tags=["full-width"]
-loop, _ = ex.load_tables(ex.IterationTables, "results/ecoli/03_ecoli_iterations")
+loop, _ = co.load_tables(co.IterationTables, "results/ecoli/03_ecoli_iterations")
 report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])).style.hide(axis="index")
 
 # %% [markdown]

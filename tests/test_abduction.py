@@ -21,14 +21,14 @@ from pandas.testing import assert_frame_equal
 from sklearn.metrics import f1_score
 
 import aligned as al
-from aligned.abduction import SCORES, model, parse_schedule, stage_name, store, training
-from aligned.abduction.problem import CLOSURES, Closing, choose_closure
-from aligned.abduction.training import Ensemble, carried_threshold
-from aligned.datasets import with_split
-from aligned.datasets.rows import Rows
+from aligned.data import with_split
+from aligned.data.rows import Rows
 from aligned.decisions import best_threshold, decide
-from aligned.metrics import confusion
+from aligned.loop import SCORES, model, parse_schedule, stage_name, store, training
+from aligned.loop.problem import CLOSURES, Closing, choose_closure
+from aligned.loop.training import Ensemble, carried_threshold
 from aligned.neural import class_weights, cross_entropy
+from aligned.scores import confusion
 
 TINY = al.Config(
     n_networks=2, network_steps=3, align_steps=3, hidden=8, k=2, rule="boolean", device="cpu"

@@ -11,24 +11,29 @@ from pandas.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
 import aligned as al
-from aligned.experiments import (
-    AblationSettings,
-    AblationTables,
-    EstimatorTables,
-    IterationTables,
+from companion.ablations import report as ablations_report
+from companion.ablations.estimators import EstimatorTables
+from companion.ablations.reliability import (
+    REASONS,
+    RULES,
     ReliabilitySettings,
     ReliabilityTables,
-    ablations_report,
-    load_tables,
-    run_ablations,
+    auroc,
     run_reliability,
-    save_tables,
 )
-from aligned.experiments.ablations import FULL, PAPER_FORM, VARIANTS
-from aligned.experiments.reliability import REASONS, RULES, auroc
-from aligned.plotting import plot_parts, plot_reliability, plot_rules
-from aligned.scorecard import scorecard
-from aligned.scorecard.ablations import published_ablations
+from companion.ablations.run import (
+    FULL,
+    PAPER_FORM,
+    VARIANTS,
+    AblationSettings,
+    AblationTables,
+    run_ablations,
+)
+from companion.claims import scorecard
+from companion.claims.ablations import published_ablations
+from companion.loop.run import IterationTables
+from companion.plot import plot_parts, plot_reliability, plot_rules
+from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
 
@@ -39,7 +44,7 @@ CONFIG = al.Config(n_networks=1, network_steps=5, align_steps=10)
 @pytest.fixture(scope="module")
 def bundle():
     simulated = al.simulate(n_genes=80, n_regulators=15, seed=2)
-    return al.datasets.Bundle(
+    return al.Bundle(
         simulated.data, simulated.kb, None, simulated.go_counts, {}, {}, {"k": 1, "rule": "boolean"}
     )
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aligned.experiments.noise_jobs import random_network
 from aligned.knowledge import KnowledgeBase
-from aligned.recovery import edge_scores
-from aligned.refinement.alternatives import direct_evidence, published_closure, published_rule
-from aligned.refinement.reference import identifiable, single_overexpressions
+from aligned.refine.alternatives import direct_evidence, published_closure, published_rule
+from aligned.refine.reference import identifiable, single_overexpressions
+from companion.noise.jobs import random_network
+from companion.recovery import edge_scores
 
 
 def states(kb: KnowledgeBase) -> np.ndarray:

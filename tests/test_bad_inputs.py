@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 import aligned as al
-from aligned.datasets import load_data, load_edges, save
+from aligned.data import load_data, load_edges, save
 
 TINY = al.Config(
     n_networks=1, network_steps=1, align_steps=1, hidden=4, k=1, rule="boolean", device="cpu"

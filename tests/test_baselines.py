@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import aligned as al
-from aligned.baselines import BASELINES, SharedControl
-from aligned.datasets.rows import Rows
+from aligned.data.rows import Rows
 from aligned.decisions import class_frequencies, decide
+from companion.rivals import BASELINES, SharedControl
 
 YARDSTICK = {"k": 2, "rule": "boolean"}
 

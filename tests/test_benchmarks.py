@@ -15,9 +15,9 @@ import torch
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from aligned import plotting
 from aligned._assets import asset
-from aligned.experiments import speed_report
+from companion import plot
+from companion.noise import speed as speed_report
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = CliRunner()
@@ -186,6 +186,6 @@ def test_the_committed_tables_read_well() -> None:
     assert rows.groupby("label").size().eq(growth["points"].iloc[0]).all()
     figure = Figure()
     left, right = figure.subplots(1, 2)
-    plotting.plot_growth(table.query("case == 'ratio'"), left)
-    plotting.plot_exponents(rows, right)
+    plot.plot_growth(table.query("case == 'ratio'"), left)
+    plot.plot_exponents(rows, right)
     assert len(left.get_lines()) == len(right.get_lines()) == 4

@@ -21,11 +21,12 @@ from sklearn.metrics import f1_score
 from typer.testing import CliRunner
 
 import aligned as al
-from aligned import cli, datasets
-from aligned.abduction import store
+from aligned import cli
+from aligned import data as datasets
 from aligned.cli import scoring
-from aligned.datasets.rows import Rows
-from aligned.experiments import IterationTables
+from aligned.data.rows import Rows
+from aligned.loop import store
+from companion.loop.run import IterationTables
 
 TINY = ["-c", "n_networks=1", "-c", "network_steps=2", "-c", "align_steps=2", "-c", "hidden=8"]
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,9 +10,9 @@ import scipy.sparse as sp
 
 import aligned as al
 from aligned.config import Config
-from aligned.datasets import Bundle
-from aligned.experiments import main_report
-from aligned.experiments.control_adjusted import (
+from aligned.data import Bundle
+from companion.main_results import report as main_report
+from companion.main_results.control_adjusted import (
     FITTED,
     TRAINED_ON,
     calls_to_train_on,

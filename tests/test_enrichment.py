@@ -14,8 +14,8 @@ from scipy.stats import false_discovery_control
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import aligned as al
-from aligned.datasets.folder import read_gmt
-from aligned.enrichment import (
+from aligned.data.folder import read_gmt
+from companion.pathways.enrichment import (
     GeneSets,
     Halves,
     degree,

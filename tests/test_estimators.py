@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import aligned as al
-from aligned.experiments import ablations_report
-from aligned.experiments.estimators import CLOSE, EstimatorSettings, run_estimators
-from aligned.plotting import plot_learning, plot_regret
+from companion.ablations import report as ablations_report
+from companion.ablations.estimators import CLOSE, EstimatorSettings, run_estimators
+from companion.plot import plot_learning, plot_regret
 
 mpl.use("Agg")
 
@@ -16,9 +16,7 @@ mpl.use("Agg")
 @pytest.fixture(scope="module")
 def bundle():
     made = al.simulate(n_genes=80, n_regulators=15, seed=2)
-    return al.datasets.Bundle(
-        made.data, made.kb, None, made.go_counts, {}, {}, {"k": 1, "rule": "boolean"}
-    )
+    return al.Bundle(made.data, made.kb, None, made.go_counts, {}, {}, {"k": 1, "rule": "boolean"})
 
 
 def settings(**changes):

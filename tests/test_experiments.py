@@ -13,22 +13,16 @@ from pandas.testing import assert_frame_equal
 from sklearn.metrics import f1_score
 
 import aligned as al
-from aligned import plotting
-from aligned.datasets import Bundle
-from aligned.experiments import (
-    STAGES,
-    IterationSettings,
-    IterationTables,
-    load_tables,
-    report,
-    run_iterations,
-    save_tables,
-)
-from aligned.experiments.edits import _equal_degrees, edit_support, edit_table, net_edits
-from aligned.experiments.statistics import Bootstrap
+from aligned.data import Bundle
 from aligned.knowledge import KnowledgeBase
-from aligned.metrics import confusion
-from aligned.scorecard import VERDICTS, change, published_stages, scorecard
+from aligned.scores import confusion
+from companion import plot
+from companion.claims import VERDICTS, change, published_stages, scorecard
+from companion.edits import _equal_degrees, edit_support, edit_table, net_edits
+from companion.loop import report
+from companion.loop.run import STAGES, IterationSettings, IterationTables, run_iterations
+from companion.statistics import Bootstrap
+from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
 
@@ -77,7 +71,7 @@ def test_the_score_table_has_every_stage_score_and_yardstick_with_ordered_interv
 def test_every_condition_is_tested_once_and_the_pooled_score_is_that_of_scikit_learn(
     tables, bundle
 ) -> None:
-    from aligned.datasets.rows import Rows
+    from aligned.data.rows import Rows
 
     rows = Rows.of(bundle.data, bundle.kb)
     said = bundle.kb.deduce(rows.x, k=1)
@@ -144,7 +138,7 @@ def test_net_edits_forget_what_was_undone(bundle) -> None:
 
 def test_edit_table_and_support_by_hand(bundle) -> None:
     """Edits that the second network has are found there, and chance is a share of empty pairs."""
-    from aligned.datasets.rows import Rows
+    from aligned.data.rows import Rows
 
     rows = Rows.of(bundle.data, bundle.kb)
     other = bundle.kb.changes_to(bundle.other_kb)
@@ -266,10 +260,10 @@ def test_sentences_and_tables_for_readers(tables) -> None:
 
 def test_every_plot_draws_on_the_axes_it_is_given(tables) -> None:
     scores = tables.scores.query("split == 'control_safe' and subset == 'all'")
-    with plotting.theme():
+    with plot.theme():
         fig, axes = plt.subplots(2, 3)
         drawn = [
-            plotting.plot_stages(
+            plot.plot_stages(
                 scores.query("yardstick == 'original'"),
                 "f_d",
                 STAGES,
@@ -277,12 +271,12 @@ def test_every_plot_draws_on_the_axes_it_is_given(tables) -> None:
                 baselines=["class frequencies"],
                 published=published_stages(),
             ),
-            plotting.plot_yardsticks(scores, "neural", STAGES[1:-1], axes[0, 1]),
-            plotting.plot_map(report.map_rows(tables, "control_safe"), axes[0, 2]),
-            plotting.plot_changes(
+            plot.plot_yardsticks(scores, "neural", STAGES[1:-1], axes[0, 1]),
+            plot.plot_map(report.map_rows(tables, "control_safe"), axes[0, 2]),
+            plot.plot_changes(
                 report.change_rows(tables, "control_safe", "f_k", "original"), axes[1, 0]
             ),
-            plotting.plot_closures(tables.closures, axes[1, 1]),
+            plot.plot_closures(tables.closures, axes[1, 1]),
         ]
         for ax, given in zip(drawn, axes.ravel()[:5], strict=True):
             assert ax is given

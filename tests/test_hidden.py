@@ -15,32 +15,20 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 
-from aligned import datasets, plotting
+from aligned import data as datasets
 from aligned.config import Config
-from aligned.datasets.controls import control_adjusted, genomic_order, joint_effects
-from aligned.experiments.hidden import (
-    ABOVE,
-    SAME,
-    HiddenSettings,
-    HiddenTables,
-    run_hidden,
-)
-from aligned.experiments.hidden_methods import (
+from aligned.data.controls import control_adjusted, genomic_order, joint_effects
+from aligned.simulate import simulate
+from companion import plot
+from companion.hidden.methods import (
     METHODS,
     POSTERIOR,
     learned_rankings,
     line_rankings,
     relaxed_ranking,
 )
-from aligned.experiments.hidden_report import (
-    edit_table,
-    hidden_answer,
-    precision_rows,
-    summary_table,
-    support_table,
-)
-from aligned.experiments.precision import Draws, Ranked
-from aligned.experiments.ranking import (
+from companion.hidden.precision import Draws, Ranked
+from companion.hidden.ranking import (
     TERMS,
     Candidates,
     Seen,
@@ -49,8 +37,15 @@ from aligned.experiments.ranking import (
     questions,
     terms_of,
 )
-from aligned.experiments.tables import load_tables, save_tables
-from aligned.simulate import simulate
+from companion.hidden.report import (
+    edit_table,
+    hidden_answer,
+    precision_rows,
+    summary_table,
+    support_table,
+)
+from companion.hidden.run import ABOVE, SAME, HiddenSettings, HiddenTables, run_hidden
+from companion.tables import load_tables, save_tables
 
 SETTINGS = HiddenSettings(
     config=Config(n_networks=1, network_steps=2, align_steps=2),
@@ -402,7 +397,7 @@ def test_reader_tables_add_up(tables) -> None:
     assert edits.loc[ABOVE, "hidden edges among them"] == mine["hits"].sum()
     assert len(support_table(tables)) == len(tables.support)
     rows = precision_rows(tables, "runs")
-    ax = plotting.plot_average_precision(rows, Figure().subplots())
+    ax = plot.plot_average_precision(rows, Figure().subplots())
     assert [t.get_text() for t in ax.get_yticklabels()] == rows.sort_values("ap")["label"].tolist()
     assert rows["group"].notna().all()
 

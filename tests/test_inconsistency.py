@@ -14,21 +14,21 @@ from anndata import AnnData
 from pandas.testing import assert_frame_equal
 
 import aligned as al
-from aligned.datasets import Bundle
-from aligned.datasets.rows import Rows
-from aligned.experiments import inconsistency_report as report
-from aligned.experiments import load_tables, save_tables
-from aligned.experiments.inconsistency import (
+from aligned.data import Bundle
+from aligned.data.rows import Rows
+from companion.claims import scorecard
+from companion.inconsistency import report
+from companion.inconsistency.nulls import shuffled_labels, shuffled_signs
+from companion.inconsistency.run import (
     SCOPES,
     InconsistencySettings,
     InconsistencyTables,
     run_inconsistency,
 )
-from aligned.experiments.inconsistency_nulls import shuffled_labels, shuffled_signs
-from aligned.experiments.inconsistency_tables import edge_table, interval, thirds
-from aligned.plotting import inconsistency as draw
-from aligned.recovery import states
-from aligned.scorecard import scorecard
+from companion.inconsistency.tables import edge_table, interval, thirds
+from companion.plot import inconsistency as draw
+from companion.recovery import states
+from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
 

@@ -13,23 +13,19 @@ import pytest
 from sklearn.metrics import f1_score
 
 import aligned as al
-from aligned.baselines import RIVALS
-from aligned.datasets import Bundle, folds
-from aligned.datasets.rows import Rows
-from aligned.datasets.splits import with_split
-from aligned.experiments import load_tables, main_report, save_tables
-from aligned.experiments.main_ceiling import Repeats
-from aligned.experiments.main_repeats import repeats_of, resampled, simulated_repeats
-from aligned.experiments.main_results import (
-    MainSettings,
-    MainTables,
-    run_main,
-    seen_in_training,
-)
-from aligned.experiments.main_tables import BOUNDS, CLEANED, INTEGRATED, MEASURES, OURS, PERFECT
-from aligned.plotting import plot_differences, plot_map, plot_radar
-from aligned.scorecard import main_results as claims
-from aligned.scorecard import scorecard
+from aligned.data import Bundle, folds
+from aligned.data.rows import Rows
+from aligned.data.splits import with_split
+from companion.claims import main_results as claims
+from companion.claims import scorecard
+from companion.main_results import report as main_report
+from companion.main_results.ceiling import Repeats
+from companion.main_results.repeats import repeats_of, resampled, simulated_repeats
+from companion.main_results.run import MainSettings, MainTables, run_main, seen_in_training
+from companion.main_results.tables import BOUNDS, CLEANED, INTEGRATED, MEASURES, OURS, PERFECT
+from companion.plot import plot_differences, plot_map, plot_radar
+from companion.rivals import RIVALS
+from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
 

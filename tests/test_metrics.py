@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
 from aligned.knowledge import KnowledgeBase
-from aligned.metrics import (
+from aligned.scores import (
     balanced_consistency,
     bootstrap_weights,
     called_overlap,

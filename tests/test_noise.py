@@ -12,9 +12,14 @@ import scipy.stats
 from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
-from aligned import plotting
-from aligned.experiments import noise_jobs, noise_report
-from aligned.experiments.noise import (
+from aligned.knowledge import KnowledgeBase
+from aligned.refine import refine
+from aligned.refine.reference import single_overexpressions
+from companion import plot
+from companion.noise import jobs as noise_jobs
+from companion.noise import report as noise_report
+from companion.noise.jobs import METHODS, random_network, run_job, with_errors
+from companion.noise.run import (
     METRICS,
     NoiseSettings,
     NoiseTables,
@@ -23,12 +28,8 @@ from aligned.experiments.noise import (
     run_noise,
     summarise,
 )
-from aligned.experiments.noise_jobs import METHODS, random_network, run_job, with_errors
-from aligned.experiments.tables import load_tables, save_tables
-from aligned.knowledge import KnowledgeBase
-from aligned.recovery import edge_scores, repair_scores
-from aligned.refinement import refine
-from aligned.refinement.reference import single_overexpressions
+from companion.recovery import edge_scores, repair_scores
+from companion.tables import load_tables, save_tables
 
 TINY = NoiseSettings(
     n_genes=50,
@@ -253,7 +254,7 @@ def test_a_kept_run_is_read_again_and_a_change_of_code_is_noticed(
     for one, other in zip(without_seconds(first), without_seconds(again), strict=True):
         assert_frame_equal(one, other)
     assert_frame_equal(first.scores, again.scores)
-    monkeypatch.setattr("aligned.experiments.noise.code_sha256", lambda: "another")
+    monkeypatch.setattr("companion.noise.run.code_sha256", lambda: "another")
     with pytest.raises(TypeError):
         run_noise(small, cache=tmp_path, progress=False)
 
@@ -378,10 +379,10 @@ def test_every_figure_draws_on_the_axes_it_is_given(tables: NoiseTables) -> None
     axes = Figure().subplots(1, 3)
     k = int(tables.scores["k"].iloc[0])
     rows = noise_report.curve_rows(tables, k)
-    assert plotting.plot_recovery(rows, axes[0]) is axes[0]
+    assert plot.plot_recovery(rows, axes[0]) is axes[0]
     assert len(axes[0].get_lines()) == rows["method"].nunique()
-    plotting.plot_topology(noise_report.topology_rows(tables, "modularity", k), axes[1])
+    plot.plot_topology(noise_report.topology_rows(tables, "modularity", k), axes[1])
     assert {"original", "noisy", "refined"} <= {line.get_label() for line in axes[1].get_lines()}
     thin = noise_report.thin_rows(tables, "errors")
-    plotting.plot_thin(thin, axes[2])
+    plot.plot_thin(thin, axes[2])
     assert len(axes[2].get_lines()) == thin["method"].nunique()

@@ -16,14 +16,13 @@ from pandas.testing import assert_frame_equal
 from scipy.stats import norm
 
 import aligned as al
-from aligned.book.editions import editions, load_edition
-from aligned.book.study import PARAMETERS
-from aligned.datasets import Bundle
-from aligned.datasets.ecoli.annotation import imodulon_table
-from aligned.enrichment import GeneSets, Halves, influence, preranked, recovery
-from aligned.experiments import load_tables, pathways_report, save_tables
-from aligned.experiments.edit_meaning import RELATIONS, meaning_table, relations
-from aligned.experiments.pathway_changes import (
+from aligned.data import Bundle
+from companion.book.editions import editions, load_edition
+from companion.book.study import PARAMETERS
+from companion.claims.pathways import judge_pathways
+from companion.editions.ecoli.annotation import imodulon_table
+from companion.pathways import report as pathways_report
+from companion.pathways.changes import (
     STATISTICS,
     Ruler,
     compare,
@@ -32,22 +31,12 @@ from aligned.experiments.pathway_changes import (
     random_edits,
     scattered,
 )
-from aligned.experiments.pathway_tables import (
-    MEASURED_ONLY,
-    distinct,
-    enrichment_table,
-    meaning,
-    proportion,
-)
-from aligned.experiments.pathways import (
-    BOUNDS,
-    NETWORKS,
-    PathwaySettings,
-    PathwayTables,
-    run_pathways,
-)
-from aligned.plotting import pathways as draw
-from aligned.scorecard.pathways import judge_pathways
+from companion.pathways.enrichment import GeneSets, Halves, influence, preranked, recovery
+from companion.pathways.meaning import RELATIONS, meaning_table, relations
+from companion.pathways.run import BOUNDS, NETWORKS, PathwaySettings, PathwayTables, run_pathways
+from companion.pathways.tables import MEASURED_ONLY, distinct, enrichment_table, meaning, proportion
+from companion.plot import pathways as draw
+from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
 

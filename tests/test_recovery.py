@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
 from aligned.knowledge import KnowledgeBase
-from aligned.recovery import as_weights, edge_scores, ranking_scores, repair_scores
+from companion.recovery import as_weights, edge_scores, ranking_scores, repair_scores
 
 
 def network(seed: int = 0, n: int = 30, r: int = 8, m: int = 60, dual: bool = False):

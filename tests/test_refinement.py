@@ -11,14 +11,13 @@ import scipy.sparse as sp
 import torch
 
 from aligned.knowledge import KnowledgeBase
-from aligned.metrics import data_consistency
-from aligned.refinement import auto_edit_cost, refine, replicate_error
-from aligned.refinement.block import GAIN, Network
-from aligned.refinement.columns import change_table, search_columns
-from aligned.refinement.evidence import check_responses, gather
-from aligned.refinement.exact import STATES, Problem, deltas, state_of
-from aligned.refinement.nullcheck import agreement_p_value
-from aligned.refinement.relaxation import (
+from aligned.refine import auto_edit_cost, refine, replicate_error
+from aligned.refine.block import GAIN, Network
+from aligned.refine.columns import change_table, search_columns
+from aligned.refine.evidence import check_responses, gather
+from aligned.refine.exact import STATES, Problem, deltas, state_of
+from aligned.refine.nullcheck import agreement_p_value
+from aligned.refine.relaxation import (
     lam_bound,
     loss_and_gradient,
     path_weights,
@@ -26,6 +25,7 @@ from aligned.refinement.relaxation import (
     relaxed_closure,
     relaxed_effects,
 )
+from aligned.scores import data_consistency
 
 
 def random_network(

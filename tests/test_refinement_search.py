@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from aligned.knowledge import KnowledgeBase
-from aligned.refinement import refine
-from aligned.refinement.block import GAIN, Network
-from aligned.refinement.evidence import check_responses, gather
-from aligned.refinement.exact import Problem, state_of
-from aligned.refinement.polish import polish_network
-from aligned.refinement.relaxation import Schedule, lam_bound, relax
-from aligned.refinement.search import search, unexplained_share
+from aligned.refine import refine
+from aligned.refine.block import GAIN, Network
+from aligned.refine.evidence import check_responses, gather
+from aligned.refine.exact import Problem, state_of
+from aligned.refine.polish import polish_network
+from aligned.refine.relaxation import Schedule, lam_bound, relax
+from aligned.refine.search import search, unexplained_share
 
 
 def network(n: int, r: int, edges: int, seed: int, negatives: bool = True) -> KnowledgeBase:

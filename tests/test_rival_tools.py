@@ -13,8 +13,8 @@ import pytest
 
 import aligned as al
 from aligned.config import Config
-from aligned.datasets import Bundle
-from aligned.datasets.rows import Rows
+from aligned.data import Bundle
+from aligned.data.rows import Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,12 +11,12 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 import aligned as al
-from aligned.baselines import BASELINES, RIVALS, Additive, BilinearRidge, else_direct_edges
-from aligned.baselines.bilinear import bilinear_fit
-from aligned.baselines.context import beside, frequencies_elsewhere
-from aligned.baselines.similar import mean_calls, similarity
-from aligned.datasets.rows import Rows
+from aligned.data.rows import Rows
 from aligned.knowledge import KnowledgeBase
+from companion.rivals import BASELINES, RIVALS, Additive, BilinearRidge, else_direct_edges
+from companion.rivals.bilinear import bilinear_fit
+from companion.rivals.context import beside, frequencies_elsewhere
+from companion.rivals.similar import mean_calls, similarity
 
 YARDSTICK = {"k": 1, "rule": "boolean"}
 Study = tuple[al.Simulation, Rows, Rows]

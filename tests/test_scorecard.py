@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aligned.experiments import NoiseSettings, NoiseTables, run_noise, save_tables
-from aligned.scorecard import ANALYSES, CLAIMS, VERDICTS, scorecard
-from aligned.scorecard.recovery import CLOSE, published_noise
+from companion.claims import ANALYSES, CLAIMS, VERDICTS, scorecard
+from companion.claims.recovery import CLOSE, published_noise
+from companion.noise.run import NoiseSettings, NoiseTables, run_noise
+from companion.tables import save_tables
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from aligned.scorecard import ANALYSES, committed_card, page_markdown, scorecard
-from aligned.scorecard.card import COLUMNS
+from companion.claims import ANALYSES, committed_card, page_markdown, scorecard
+from companion.claims.card import COLUMNS
 
 
 def test_the_committed_card_holds_every_folder_of_tables_once() -> None:
@@ -40,7 +40,7 @@ def test_the_page_counts_verdicts_and_gives_figures_and_reasons() -> None:
 
 
 def test_a_row_that_is_no_claim_is_named() -> None:
-    from aligned.scorecard import page
+    from companion.claims import page
 
     with pytest.raises(ValueError, match="'X1' is no claim"):
         page._number("X1")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from aligned.metrics import data_consistency
+from aligned.scores import data_consistency
 from aligned.simulate import Simulation, simulate
 
 SIZES = [(200, 30), (400, 60), (800, 100)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from aligned.knowledge import KnowledgeBase
-from aligned.topology import MEASURES, degree_assortativity, modularity, rewired, topology
+from companion.topology import MEASURES, degree_assortativity, modularity, rewired, topology
 
 
 def network(seed: int = 0, n: int = 40, r: int = 10, m: int = 90) -> KnowledgeBase:

@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 
 import aligned as al
-from aligned.experiments import save_tables
-from aligned.experiments.control_adjusted import run_adjusted
 from aligned.records import run_record
+from companion.main_results.control_adjusted import run_adjusted
+from companion.tables import save_tables
 
 
 def main(

@@ -8,12 +8,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import entry_points, version
+from typing import Any
 
 import typer
 
-from aligned.cli import cells, data, model, network, own, publish, scoring
+from aligned.cli import cells, data, model, network, scoring
+from aligned.cli.output import (
+    Device,
+    absolute,
+    check_file,
+    say,
+    write_file,
+    write_table,
+)
+from aligned.cli.tables import print_table
 
-__all__ = ["app", "main"]
+__all__ = [
+    "Device",
+    "absolute",
+    "app",
+    "check_file",
+    "main",
+    "print_table",
+    "say",
+    "write_file",
+    "write_table",
+]
+
+#: Entry points of this group are commands too: functions with a signature for typer.
+COMMANDS = "aligned.commands"
 
 app = typer.Typer(
     name="aligned",
@@ -26,20 +51,35 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"aligned {version('aligned-companion')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _everywhere(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    asked: bool = typer.Option(
+        False, "--version", is_eager=True, callback=_version, help="Show the version."
+    ),
 ) -> None:
     """Options of every command."""
 
 
-publish.add_to(app)
-own.add_to(app)
 model.add_to(app)
 network.add_to(app)
 scoring.add_to(app)
 cells.add_to(data.app)
 app.add_typer(data.app, name="data")
+
+
+@cache
+def _command() -> Any:
+    """The whole command line, with what other packages add to it."""
+    for point in sorted(entry_points(group=COMMANDS), key=lambda point: point.name):
+        app.command(point.name)(point.load())
+    return typer.main.get_command(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> int:
-    command = typer.main.get_command(app)
+    command = _command()
     debug = "--debug" in words  # wherever it stands
     words = [word for word in words if word != "--debug"]
     try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
-import yaml
 
-from aligned.cli.output import absolute, new_folder, say
-from aligned.cli.publish import Device
+from aligned.cli.output import Device, absolute, new_folder, say
 from aligned.cli.tables import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["add_to"]
 
@@ -61,7 +61,7 @@ def import_(
     Example: aligned data import cells.h5ad --condition-key condition --control ctrl --kind crispri
     --kb edges.csv --out my-screen
     """
-    from aligned.datasets.cells import Reading, Rules, import_cells
+    from aligned.cells import Reading, Rules, import_cells
 
     target = absolute(out)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -83,14 +83,16 @@ def import_(
 
 
 def _network(kb: str) -> pd.DataFrame | None:
-    from aligned.datasets import load_edges
+    from aligned.data import load_edges
 
     return load_edges(Path(kb).expanduser()) if kb else None
 
 
 def _write(found: Any, edges: pd.DataFrame | None, kb: str, part: Path) -> None:
-    from aligned.datasets import save
-    from aligned.datasets.folder import assemble
+    import yaml
+
+    from aligned.data import save
+    from aligned.data.folder import assemble
 
     if edges is None:
         found.data.write_h5ad(part / "data.h5ad", convert_strings_to_categoricals=False)

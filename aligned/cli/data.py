@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
 
 from aligned.cli.output import write_file
 from aligned.cli.tables import print_table
-from aligned.datasets import Bundle, load, registry
-from aligned.knowledge import KnowledgeBase
+
+if TYPE_CHECKING:
+    from aligned.data import Bundle
+    from aligned.knowledge import KnowledgeBase
 
 __all__ = ["app", "card_of"]
 
@@ -32,6 +33,10 @@ def list_files(
 
     Example: aligned data list --edition ecoli
     """
+    import pandas as pd
+
+    from aligned.data import registry
+
     rows = [
         {
             "name": file.name,
@@ -55,6 +60,10 @@ def fetch(
 
     Example: aligned data fetch ecoli
     """
+    import pandas as pd
+
+    from aligned.data import registry
+
     found = registry.fetch(names)
     print_table(pd.DataFrame([{"name": name, "path": str(path)} for name, path in found.items()]))
 
@@ -69,6 +78,8 @@ def check(
 
     Example: aligned data check ecoli
     """
+    from aligned.data import registry
+
     table = registry.check(names or None)
     print_table(table[["name", "state", "place", "path"]])
     damaged = table.loc[table["state"] == "damaged", "path"]
@@ -89,6 +100,8 @@ def card(
 
     Example: aligned data card demo
     """
+    from aligned.data import load
+
     text = json.dumps(card_of(load(name, seed)), indent=1, ensure_ascii=False) + "\n"
     if out:
         write_file(Path(out), lambda part: part.write_text(text, encoding="utf-8"))

@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from aligned import datasets
-from aligned.abduction import Aligned
+from aligned import data as datasets
 from aligned.cli.output import say
 from aligned.config import Config
-from aligned.datasets.bundle import DEFAULT_YARDSTICK, widen
+from aligned.data.bundle import DEFAULT_YARDSTICK, widen
 from aligned.knowledge import KnowledgeBase
+from aligned.loop import Aligned
 from aligned.neural import pick_device
 
 __all__ = [

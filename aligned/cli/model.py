@@ -6,30 +6,23 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import typer
-from anndata import AnnData
 
-from aligned.abduction import Aligned, Explanation, Prediction, parse_schedule
 from aligned.cli import output
-from aligned.cli.inputs import (
-    Inputs,
-    find_gene,
-    label,
-    parse_perturbation,
-    read_inputs,
-    read_model,
-    settings,
-)
-from aligned.cli.publish import Device
+from aligned.cli.output import Device
 from aligned.cli.tables import print_table
-from aligned.config import Config
-from aligned.neural import pick_device
-from aligned.records import run_record, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from anndata import AnnData
+
+    from aligned.cli.inputs import Inputs
+    from aligned.config import Config
+    from aligned.loop import Aligned, Explanation, Prediction
 
 __all__ = ["add_to"]
 
@@ -76,6 +69,11 @@ def fit(
 
     Example: aligned fit --data demo --out runs/demo --schedule A-R
     """
+    from aligned.cli.inputs import read_inputs
+    from aligned.loop import Aligned, parse_schedule
+    from aligned.neural import pick_device
+    from aligned.records import run_record
+
     started, target = time.monotonic(), output.absolute(out)
     phases = parse_schedule(schedule)
     config = _config(preset, data, setting, seed, device)
@@ -116,6 +114,9 @@ def fit(
 def _config(
     preset: str, data: str, words: list[str], seed: int | None, device: Device | None
 ) -> Config:
+    from aligned.cli.inputs import settings
+    from aligned.config import Config
+
     changes = settings(words)
     changes |= {} if seed is None else {"seed": seed}
     changes |= {} if device is None else {"device": device.value}
@@ -166,6 +167,8 @@ class _Workshop:
 
     def finish(self, model: Aligned, record: dict[str, Any], predictions: pd.DataFrame) -> None:
         """Write everything, then give the folder its name."""
+        from aligned.records import write_json
+
         for path in model.save(self.folder / "model").iterdir():
             path.replace(self.folder / path.name)
         (self.folder / "model").rmdir()
@@ -191,6 +194,8 @@ class _Workshop:
 
 
 def _held_out(model: Aligned, inputs: Inputs) -> pd.DataFrame:
+    import pandas as pd
+
     rows = model.problem.test
     if not len(rows):
         return pd.DataFrame()
@@ -199,6 +204,8 @@ def _held_out(model: Aligned, inputs: Inputs) -> pd.DataFrame:
 
 def _long(model: Aligned, said: Prediction, conditions: list[str]) -> pd.DataFrame:
     """The long table of a prediction, with the genes' names."""
+    import numpy as np
+
     table = said.to_frame(conditions)
     names = [model.kb.names.get(gene, gene) for gene in said.genes]
     table.insert(2, "name", np.tile(names, len(conditions)))
@@ -247,6 +254,9 @@ def predict(
 
     Example: aligned predict runs/ecoli --perturb "crp-" --perturb "crp-,fnr+"
     """
+    from aligned.cli.inputs import label, parse_perturbation, read_model
+    from aligned.records import run_record, write_json
+
     started, target = time.monotonic(), output.absolute(out) if out else None
     if target is not None:
         output.check_file(target, force, (*output.TABLES, ".h5ad"))
@@ -280,6 +290,9 @@ def predict(
 def _short(
     model: Aligned, said: Prediction, wanted: dict[str, dict[str, int]], top: int
 ) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
     rows = []
     for i, (name, perturbed) in enumerate(wanted.items()):
         other = ~np.isin(said.genes, list(perturbed))
@@ -300,6 +313,8 @@ def _most_probable(
     model: Aligned, said: Prediction, i: int, called: npt.NDArray[np.int8], top: int
 ) -> str:
     """Called genes with the network's probability of the called direction, highest first."""
+    import numpy as np
+
     p = np.where(called == 1, said.probabilities[i, :, 2], said.probabilities[i, :, 0])
     order = [j for j in np.argsort(-p, kind="stable") if called[j] != 0][:top]
     genes = [model.kb.names.get(said.genes[j], said.genes[j]) for j in order]
@@ -308,6 +323,9 @@ def _most_probable(
 
 
 def _as_anndata(model: Aligned, said: Prediction, conditions: list[str]) -> AnnData:
+    import pandas as pd
+    from anndata import AnnData
+
     names = [model.kb.names.get(gene, gene) for gene in said.genes]
     return AnnData(
         said.fused,
@@ -344,6 +362,8 @@ def explain(
 
     Example: aligned explain runs/ecoli --perturb "fnr-" --gene narG
     """
+    from aligned.cli.inputs import find_gene, parse_perturbation, read_model
+
     target = output.absolute(out) if out else None
     if target is not None:
         output.check_file(target, force)
@@ -357,6 +377,8 @@ def explain(
 
 
 def _report_explanation(model: Aligned, perturbation: dict[str, int], found: Explanation) -> None:
+    from aligned.cli.inputs import label
+
     name, asked = model.kb.names.get(found.gene, found.gene), label(perturbation, model.kb)
     shown = name if name == found.gene else f"{name} ({found.gene})"
     used = "knowledge" if found.trusts_kb else "network"

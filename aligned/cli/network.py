@@ -5,22 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import typer
 
 from aligned.cli import output
-from aligned.cli.inputs import Inputs, read_inputs
-from aligned.cli.publish import Device
+from aligned.cli.output import Device
 from aligned.cli.tables import print_table
-from aligned.datasets.rows import Rows
-from aligned.knowledge import KnowledgeBase
-from aligned.neural import pick_device
-from aligned.records import run_record, write_json
-from aligned.refinement import Refinement
-from aligned.refinement import refine as refine_network
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from aligned.cli.inputs import Inputs
+    from aligned.knowledge import KnowledgeBase
+    from aligned.refine import Refinement
 
 __all__ = ["add_to"]
 
@@ -62,6 +61,11 @@ def refine(
 
     Example: aligned refine --data demo --out runs/refined --k 2
     """
+    from aligned.cli.inputs import read_inputs
+    from aligned.neural import pick_device
+    from aligned.records import run_record, write_json
+    from aligned.refine import refine as refine_network
+
     started, target = time.monotonic(), output.absolute(out)
     cost = _edit_cost(edit_cost)
     where = str(pick_device(device.value))
@@ -119,6 +123,10 @@ def _evidence(
     inputs: Inputs, rows: str
 ) -> tuple[object, npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """Perturbations, responses and mask over all genes of the network, of the chosen conditions."""
+    import numpy as np
+
+    from aligned.data.rows import Rows
+
     every = Rows.of(inputs.data, inputs.kb)
     split = inputs.data.obs["split"].astype(str).to_numpy()
     chosen = np.flatnonzero((split == "train") | (rows == "all"))
@@ -134,17 +142,15 @@ def _evidence(
 
 def _report(kb: KnowledgeBase, found: Refinement, target: Path) -> None:
     edits = found.edits
-    kinds = pd.Series(
-        {
-            "edges before": kb.n_edges,
-            "edges after": found.kb.n_edges,
-            "pairs added": int((edits["before"] == "0").sum()),
-            "pairs dropped": int((edits["after"] == "0").sum()),
-            "signs changed": int(((edits["before"] != "0") & (edits["after"] != "0")).sum()),
-            "cells unexplained, before": round(found.objective_before, 1),
-            "cells and edits paid, after": round(found.objective_after, 1),
-        }
-    )
+    kinds = {
+        "edges before": kb.n_edges,
+        "edges after": found.kb.n_edges,
+        "pairs added": int((edits["before"] == "0").sum()),
+        "pairs dropped": int((edits["after"] == "0").sum()),
+        "signs changed": int(((edits["before"] != "0") & (edits["after"] != "0")).sum()),
+        "cells unexplained, before": round(found.objective_before, 1),
+        "cells and edits paid, after": round(found.objective_after, 1),
+    }
     for what, count in kinds.items():
         typer.echo(f"{what + ':':<29} {count:g}")
     typer.echo(f"note: {found.note}")

@@ -8,12 +8,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "TABLES",
+    "Device",
     "absolute",
     "check_file",
     "check_folder",
@@ -23,6 +27,15 @@ __all__ = [
     "write_file",
     "write_table",
 ]
+
+
+class Device(StrEnum):
+    """Where networks are trained."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
 
 #: Endings of tables that can be written.
 TABLES = (".csv", ".tsv", ".parquet")

@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
-from aligned.datasets.folder import read_h5ad
+from aligned.data.folder import read_h5ad
 from aligned.knowledge import KnowledgeBase
 
 __all__ = ["Placed", "call", "place", "read_predictions"]

@@ -1,55 +1,37 @@
-"""``aligned score``: predictions against data and knowledge; ``aligned scorecard``: the claims."""
+"""``aligned score``: predictions against data and knowledge."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import typer
 
-from aligned._assets import asset
-from aligned.book import editions, load_edition, workspace
 from aligned.cli import output
-from aligned.cli.inputs import Inputs, read_inputs
-from aligned.cli.predictions import Placed, call, place, read_predictions
-from aligned.cli.publish import Device
+from aligned.cli.output import Device
 from aligned.cli.tables import print_table
-from aligned.datasets.rows import Rows
-from aligned.metrics import (
-    balanced_consistency,
-    bootstrap_weights,
-    called_overlap,
-    called_precision,
-    confusion,
-    direction_accuracy,
-    f1_from_confusion,
-)
-from aligned.records import run_record, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from aligned.cli.inputs import Inputs
+    from aligned.cli.predictions import Placed
+
+    Bool = npt.NDArray[np.bool_]
+    Score = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 
 __all__ = ["add_to"]
 
 _SAMPLES = 1000
 
-Bool = npt.NDArray[np.bool_]
-Score = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
-
-#: The perturbation field's scores: of called and changed genes.
-_FIELD: dict[str, Score] = {
-    "overlap": called_overlap,
-    "precision": called_precision,
-    "direction": direction_accuracy,
-}
-
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
     app.command()(score)
-    app.command()(scorecard)
 
 
 def score(
@@ -92,6 +74,10 @@ def score(
 
     Example: aligned score calls.csv --data ecoli --threshold 0.5
     """
+    from aligned.cli.inputs import read_inputs
+    from aligned.cli.predictions import call, place, read_predictions
+    from aligned.records import run_record, write_json
+
     started, target = time.monotonic(), output.absolute(out) if out else None
     if target is not None:
         output.check_file(target, force)
@@ -128,6 +114,8 @@ def score(
 
 def _chosen(inputs: Inputs, placed: Placed, split: str) -> tuple[npt.NDArray[np.intp], str]:
     """Rows to score: predicted conditions of the split, by default the held-out ones if any."""
+    import numpy as np
+
     splits = inputs.data.obs["split"].astype(str).to_numpy()
     chosen = split or ("test" if (splits == "test").any() else "all")
     wanted = (splits == chosen) | (chosen == "all")
@@ -148,6 +136,18 @@ def _scores(
     gamma: float,
     seed: int,
 ) -> tuple[pd.DataFrame, Bool]:
+    import numpy as np
+    import pandas as pd
+
+    from aligned import scores
+    from aligned.data.rows import Rows
+
+    #: The perturbation field's scores: of called and changed genes.
+    field: dict[str, Score] = {
+        "overlap": scores.called_overlap,
+        "precision": scores.called_precision,
+        "direction": scores.direction_accuracy,
+    }
     rows = Rows.of(inputs.data, inputs.kb).take(kept)
     calls, cells = placed.calls[kept], placed.predicted[kept] & rows.counted
     if not cells.any():
@@ -155,26 +155,26 @@ def _scores(
     columns = inputs.kb.columns(list(map(str, inputs.data.var_names)))
     said = inputs.kb.deduction(rows.x, **closure)
     delta, reached = said.delta[:, columns], said.reached[:, columns]
-    drawn = bootstrap_weights(list(rows.groups), _SAMPLES, seed)
+    drawn = scores.bootstrap_weights(list(rows.groups), _SAMPLES, seed)
 
     def sampled(
         score: Score, truth: npt.NDArray[np.int8], counted: Bool, said: npt.NDArray[np.int8]
     ) -> npt.NDArray[np.float64]:
         """The score of all rows, then of every bootstrap sample."""
-        counts = confusion(truth, said, counted)
+        counts = scores.confusion(truth, said, counted)
         flat = drawn @ counts.reshape(len(counts), 9)
         whole = counts.sum(axis=0)[None]
         return np.asarray(score(np.concatenate([whole, flat.reshape(-1, 3, 3)])))
 
     def scores_of(said: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.float64]]:
-        f_d = sampled(f1_from_confusion, rows.y, cells, said)
-        f_k = sampled(f1_from_confusion, delta, cells, said)
+        f_d = sampled(scores.f1_from_confusion, rows.y, cells, said)
+        f_k = sampled(scores.f1_from_confusion, delta, cells, said)
         return {
             "f_d": f_d,
             "f_k": f_k,
-            "f_k, reached": sampled(f1_from_confusion, delta, cells & reached, said),
-            "balanced": np.asarray(balanced_consistency(f_d, f_k, gamma)),
-            **{name: sampled(score, rows.y, cells, said) for name, score in _FIELD.items()},
+            "f_k, reached": sampled(scores.f1_from_confusion, delta, cells & reached, said),
+            "balanced": np.asarray(scores.balanced_consistency(f_d, f_k, gamma)),
+            **{name: sampled(score, rows.y, cells, said) for name, score in field.items()},
         }
 
     values, nothing = scores_of(calls), scores_of(np.zeros_like(calls))
@@ -205,6 +205,10 @@ def _scores(
 def _report_coverage(
     inputs: Inputs, placed: Placed, kept: npt.NDArray[np.intp], chosen: str, cells: Bool
 ) -> None:
+    import numpy as np
+
+    from aligned.data.rows import Rows
+
     data = inputs.data
     splits = data.obs["split"].astype(str).to_numpy()
     wanted = np.flatnonzero((splits == chosen) | (chosen == "all"))
@@ -227,74 +231,3 @@ def _report_coverage(
 def _some(names: Any) -> str:
     listed = list(map(str, names))
     return ", ".join(listed[:5]) + (", …" if len(listed) > 5 else "")
-
-
-# ---------------------------------------------------------------------------------- scorecard
-
-
-def scorecard(
-    edition: str = typer.Option(
-        "", "--edition", "-e", help="One edition; default: every one that has tables."
-    ),
-    tables: str = typer.Option(
-        "", "--tables", help="Folder of the tables; default: your last run, else the committed."
-    ),
-    out: str = typer.Option("", "--out", help="All columns as .csv, .tsv or .parquet."),
-    seed: int = typer.Option(
-        None, "--seed", min=0, help="Accepted everywhere; nothing is drawn here."
-    ),
-    device: Device = typer.Option(
-        None, "--device", help="Accepted everywhere; nothing is trained here."
-    ),
-    force: bool = typer.Option(False, "--force", help="Replace an existing --out."),
-) -> None:
-    """Judge the paper's claims by result tables: verdicts are computed, never typed.
-
-    The tables are those that `aligned run` wrote for each analysis: of your own last run if there
-    is one, else those committed under results/.
-
-    Example: aligned scorecard --edition ecoli
-    """
-    from aligned.scorecard import ANALYSES  # takes a second, which other commands need not wait
-    from aligned.scorecard import scorecard as judge
-
-    target = output.absolute(out) if out else None
-    if target is not None:
-        output.check_file(target, force)
-    if tables and not edition:
-        raise ValueError("--tables needs --edition, the name of the data they are about.")
-    if tables:
-        found = [(edition, Path(tables).expanduser())]
-    else:
-        found = _table_folders(edition, list(ANALYSES))
-    cards = [judge(folder, edition=name) for name, folder in found]
-    card = pd.concat(cards, ignore_index=True)
-    shown = ["claim", "edition", "verdict", "ours", "low", "high", "published"]
-    print_table(card[shown], digits=3)
-    for row in card.itertuples():
-        typer.echo(f"{row.claim} ({row.edition}): {row.statement}. {row.reason}.")
-    for name, folder in found:
-        typer.echo(f"tables of {name}: {folder}")
-    if target is not None:
-        output.write_table(card, target)
-        typer.echo(f"scorecard: {target}")
-
-
-def _table_folders(edition: str, analyses: list[str]) -> list[tuple[str, Path]]:
-    """Edition and folder of tables: the last run on this machine, else the committed one."""
-    found = []
-    committed_for = {folder.name for folder in asset("results").glob("*/") if folder.is_dir()}
-    everything = sorted({*editions(), *committed_for})
-    for name in [load_edition(edition).name] if edition else everything:
-        for analysis in analyses:
-            own = workspace(name) / "tables" / analysis
-            committed = asset("results") / name / analysis
-            folder = next((f for f in (own, committed) if (f / "run.json").is_file()), None)
-            if folder is not None:
-                found.append((name, folder))
-    if not found:
-        raise FileNotFoundError(
-            f"there are no tables of any analysis yet; make them with `aligned run {analyses[0]} "
-            f"--edition {edition or 'demo'}`."
-        )
-    return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import typer
-from pandas.api.types import is_numeric_dtype
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["print_table"]
 
@@ -16,6 +18,7 @@ def print_table(frame: pd.DataFrame, digits: int | None = None) -> None:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> print_table(pd.DataFrame({"name": ["a", "long"], "MB": [1.5, 20.0]}))
     name    MB
     a      1.5
@@ -25,6 +28,8 @@ def print_table(frame: pd.DataFrame, digits: int | None = None) -> None:
     0.388
     <BLANKLINE>
     """
+    from pandas.api.types import is_numeric_dtype
+
     columns = []
     for name in frame.columns:
         texts = [str(name), *(_text(value, digits) for value in frame[name])]

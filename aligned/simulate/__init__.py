@@ -1,5 +1,11 @@
-"""Floor 1: a small world whose truth is known; demo data set, test fixture and yardstick."""
+"""A small world whose truth is known: demo data set, test fixture and yardstick."""
 
-from aligned.simulate.simulation import Simulation, simulate
+from aligned.simulate.simulation import Simulation, load_demo, simulate
+from aligned.simulate.study import measure
 
-__all__ = ["Simulation", "simulate"]
+__all__ = [
+    "Simulation",
+    "load_demo",
+    "measure",
+    "simulate",
+]

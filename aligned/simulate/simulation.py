@@ -15,6 +15,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from aligned.data import Bundle
 from aligned.knowledge import KnowledgeBase
 from aligned.simulate.observed import YARDSTICK, draw_fame, observe
 from aligned.simulate.study import (
@@ -27,7 +28,7 @@ from aligned.simulate.study import (
 )
 from aligned.simulate.world import draw_world, modules
 
-__all__ = ["Simulation", "simulate"]
+__all__ = ["Simulation", "load_demo", "simulate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,3 +276,23 @@ def _check_shares(
             f"absent is {absent} and conflicting {conflicting}; they are shares of the same "
             "measured changes: give two numbers >= 0 with a sum of at most 1."
         )
+
+
+def load_demo(seed: int = 0) -> Bundle:
+    """The edition ``demo``: one world of 400 genes and 60 regulators per seed.
+
+    Examples
+    --------
+    >>> load_demo(seed=1).kb.n_edges
+    0
+    """
+    made = simulate(n_genes=400, n_regulators=60, seed=seed)
+    return Bundle(
+        data=made.data,
+        kb=made.kb,
+        other_kb=None,
+        go_counts=made.go_counts,
+        gene_sets=made.gene_sets,
+        card=made.card,
+        yardstick=dict(YARDSTICK),
+    )

@@ -14,9 +14,9 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from aligned import datasets
+from aligned import data as datasets
 from aligned._assets import asset
-from aligned.scorecard import committed_card, page_markdown
+from companion.claims import committed_card, page_markdown
 
 
 def _readable(value: Any) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from aligned.book import workspace
-from aligned.book.pages import missing_pages
+from companion.book import workspace
+from companion.book.pages import missing_pages
 
 _QUIET = [
     "--no-sandbox",

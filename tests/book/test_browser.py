@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aligned.book.pages import toc_pages
+from companion.book.pages import toc_pages
 
 PAGES = [*toc_pages(), "genindex", "search"]
 

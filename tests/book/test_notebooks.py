@@ -10,7 +10,7 @@ import papermill
 import pytest
 
 import aligned._assets
-from aligned.book import (
+from companion.book import (
     BookError,
     load_edition,
     notebooks,
@@ -19,7 +19,7 @@ from aligned.book import (
     sync_notebooks,
     workspace,
 )
-from aligned.book.sync import _with_plain_ids
+from companion.book.sync import _with_plain_ids
 
 SOURCE = """\
     # %% [markdown]

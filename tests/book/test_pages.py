@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
-from aligned.book import workspace
-from aligned.book.pages import missing_pages, toc_pages
+from companion.book import workspace
+from companion.book.pages import missing_pages, toc_pages
 
 _ELSEWHERE = ("http:", "https:", "mailto:", "javascript:", "data:")
 

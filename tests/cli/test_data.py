@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from aligned import datasets
+from aligned import data as datasets
 from aligned._assets import asset
 from aligned.cli import main
 from aligned.cli.data import card_of
-from aligned.datasets import registry
+from aligned.data import registry
 
 
 def _leave(*words: str) -> int:

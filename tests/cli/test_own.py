@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 import aligned as al
-from aligned.book import pages, report, workspace
-from aligned.book.notebooks import BookError, notebooks, read_source
-from aligned.book.study import example_tables, read_study
 from aligned.cli import main
+from companion.book import pages, report, workspace
+from companion.book.notebooks import BookError, notebooks, read_source
+from companion.book.study import example_tables, read_study
 
 
 def _leave(*words: str) -> int:
@@ -50,7 +50,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"<article><h1>{page}</h1>{'word ' * 50}</article>")
 
-    monkeypatch.setattr(sys.modules["aligned.book.notebooks"], "_execute", run)
+    monkeypatch.setattr(sys.modules["companion.book.notebooks"], "_execute", run)
     monkeypatch.setattr(pages, "_render", render)
     return noted
 
@@ -258,7 +258,7 @@ def test_a_notebook_that_stops_keeps_the_older_report(
     def fail(*given: Any) -> None:
         raise BookError("notebook stopped")
 
-    monkeypatch.setattr(sys.modules["aligned.book.notebooks"], "_execute", fail)
+    monkeypatch.setattr(sys.modules["companion.book.notebooks"], "_execute", fail)
     assert _leave("report", str(study), "--seed", "9") == 1
     assert (study / "report" / "html" / "welcome.html").is_file()
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from aligned import book
 from aligned.cli import main
+from companion import book
 
 
 def _leave(*words: str) -> int:

@@ -15,9 +15,10 @@ import pytest
 import scipy.sparse as sp
 import yaml
 
-from aligned import datasets
-from aligned.datasets import human_tf, registry
-from aligned.datasets.ecoli import Originals, originals, read_recipe
+from aligned import data as datasets
+from aligned.data import registry
+from companion.editions import human_tf
+from companion.editions.ecoli import Originals, originals, read_recipe
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

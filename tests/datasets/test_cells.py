@@ -19,11 +19,11 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 import aligned as al
-from aligned.datasets.cells import Reading, Rules, import_cells, matrix, source
-from aligned.datasets.cells.calling import Groups, compare
-from aligned.datasets.cells.labels import choose_control, choose_key, kind_sign, read_labels
-from aligned.datasets.cells.matrix import blocks, survey
-from aligned.datasets.cells.source import open_cells
+from aligned.cells import Reading, Rules, import_cells, matrix, source
+from aligned.cells.calling import Groups, compare
+from aligned.cells.labels import choose_control, choose_key, kind_sign, read_labels
+from aligned.cells.matrix import blocks, survey
+from aligned.cells.source import open_cells
 
 KO = Reading(kind="ko")
 Make = Callable[..., Path]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from aligned.datasets import check_overlap, validate
+from aligned.data import check_overlap, validate
 from aligned.knowledge import KnowledgeBase
 
 Data = anndata.AnnData

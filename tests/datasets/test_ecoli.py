@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aligned.datasets import Bundle
-from aligned.datasets.controls import control_adjusted, genomic_order
-from aligned.datasets.ecoli import Originals
-from aligned.datasets.ecoli.expression import Contrast, Thresholds, sample_key, strict_call
-from aligned.datasets.ecoli.names import gene_names
-from aligned.datasets.ecoli.network import ecocyc_network, trn_network
-from aligned.datasets.ecoli.noise import replicate_disagreement, wild_type_calls
-from aligned.experiments.hidden_methods import line_rankings
-from aligned.experiments.precision import Ranked
-from aligned.experiments.ranking import Candidates, Seen, questions
+from aligned.data import Bundle
+from aligned.data.controls import control_adjusted, genomic_order
+from companion.editions.ecoli import Originals
+from companion.editions.ecoli.expression import Contrast, Thresholds, sample_key, strict_call
+from companion.editions.ecoli.names import gene_names
+from companion.editions.ecoli.network import ecocyc_network, trn_network
+from companion.editions.ecoli.noise import replicate_disagreement, wild_type_calls
+from companion.hidden.methods import line_rankings
+from companion.hidden.precision import Ranked
+from companion.hidden.ranking import Candidates, Seen, questions
 
 MISSING = -9
 

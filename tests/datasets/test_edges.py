@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from aligned import KnowledgeBase
-from aligned.datasets import load_edges
-from aligned.datasets.edges import ACTIVATES, DUAL, INHIBITS, network_columns
+from aligned.data import load_edges
+from aligned.data.edges import ACTIVATES, DUAL, INHIBITS, network_columns
 
 ROWS = [("crp", "lacZ", 1), ("fnr", "ndh", -1), ("fnr", "narG", 1)]
 

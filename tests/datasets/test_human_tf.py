@@ -14,19 +14,20 @@ import pytest
 import yaml
 from scipy.stats import hypergeom
 
-from aligned.datasets import Bundle, files, folds, human_tf
-from aligned.datasets.human_tf.networks import collectri, trrust
-from aligned.datasets.human_tf.signatures import (
+from aligned.data import Bundle, files, folds
+from aligned.data.rows import Rows
+from aligned.knowledge import KnowledgeBase
+from companion.editions import human_tf
+from companion.editions.human_tf.networks import collectri, trrust
+from companion.editions.human_tf.signatures import (
     Signature,
     listed_often,
     own_gene_counts,
     read_signatures,
     responses,
 )
-from aligned.datasets.rows import Rows
-from aligned.experiments.edits import edit_support, edit_table
-from aligned.experiments.iterations import IterationSettings, _jobs
-from aligned.knowledge import KnowledgeBase
+from companion.edits import edit_support, edit_table
+from companion.loop.run import IterationSettings, _jobs
 
 KINDS = {"ko": ["KO"], "kd": ["KD", "SIRNA"], "oe": ["OE"]}
 SIGNS = {"ko": -1, "kd": -1, "oe": 1}

@@ -9,8 +9,8 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from aligned import KnowledgeBase
-from aligned.datasets import check_overlap
-from aligned.datasets.identifiers import KINDS, guess_kind, mismatch
+from aligned.data import check_overlap
+from aligned.data.identifiers import KINDS, guess_kind, mismatch
 
 EXAMPLES = {
     "Ensembl gene": ["ENSG00000141510", "ENSMUSG00000059552.14", "ENSG00000012048"],

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from aligned import datasets
-from aligned.datasets import Bundle, load, save
-from aligned.datasets.folder import read_gmt, write_gmt
+from aligned import data as datasets
+from aligned.data import Bundle, load, save
+from aligned.data.folder import read_gmt, write_gmt
 from aligned.knowledge import KnowledgeBase
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aligned.datasets import registry
-from aligned.datasets.registry import DataError
+from aligned.data import registry
+from aligned.data.registry import DataError
 
 BODY = b"gene,value\nb0001,1\n" * 50
 SHA = hashlib.sha256(BODY).hexdigest()

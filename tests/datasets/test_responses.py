@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aligned.datasets.responses import read_responses
+from aligned.data.responses import read_responses
 
 TABLE = """condition,perturbation,fnr,narG,ndh
 no oxygen sensor,fnr-,-1,-1,1

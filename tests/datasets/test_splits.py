@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligned.datasets import Bundle, folds, with_split
-from aligned.datasets.splits import linked_conditions
+from aligned.data import Bundle, folds, with_split
+from aligned.data.splits import linked_conditions
 
 
 def _data(genes: list[list[int]], controls: list[str] | None = None, n: int = 30):

@@ -20,14 +20,14 @@ import pandas as pd
 import typer
 
 import aligned as al
-from aligned.baselines import RIVALS
 from aligned.config import Config
-from aligned.datasets import with_split
-from aligned.datasets.rows import Rows
-from aligned.experiments.fits import first_perturbed
-from aligned.experiments.statistics import Bootstrap
-from aligned.metrics import balanced_consistency, confusion, f1_from_confusion
+from aligned.data import with_split
+from aligned.data.rows import Rows
 from aligned.records import run_record, write_json
+from aligned.scores import balanced_consistency, confusion, f1_from_confusion
+from companion.fits import first_perturbed
+from companion.rivals import RIVALS
+from companion.statistics import Bootstrap
 
 #: Tools whose table may lie in the folder: file -> name.
 TOOLS = {"gears": "GEARS", "state": "State"}

@@ -26,9 +26,9 @@ import scanpy as sc
 import typer
 
 import aligned as al
-from aligned.datasets import Bundle, fetch, folds, save
-from aligned.datasets.cells import Reading, import_cells
-from aligned.datasets.rows import Rows
+from aligned.cells import Reading, import_cells
+from aligned.data import Bundle, fetch, folds, save
+from aligned.data.rows import Rows
 from aligned.knowledge import KnowledgeBase
 
 #: Cells per condition that are simulated for the demo, and their seed.

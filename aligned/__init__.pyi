@@ -1,0 +1,31 @@
+from .alignment import adapter_loss, optimal_adapter
+from .config import Config
+from .data import Bundle, folds, load, validate
+from .knowledge import Closure, KnowledgeBase
+from .loop import Aligned, Prediction
+from .refine import Refinement, refine
+from .scores import balanced_consistency, data_consistency, knowledge_consistency
+from .simulate import Simulation, simulate
+
+__all__ = [
+    "Aligned",
+    "Bundle",
+    "Closure",
+    "Config",
+    "KnowledgeBase",
+    "Prediction",
+    "Refinement",
+    "Simulation",
+    "adapter_loss",
+    "balanced_consistency",
+    "data_consistency",
+    "folds",
+    "knowledge_consistency",
+    "load",
+    "optimal_adapter",
+    "refine",
+    "simulate",
+    "validate",
+]
+
+__version__: str

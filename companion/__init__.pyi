@@ -1,0 +1,56 @@
+from .ablations import (
+    AblationSettings,
+    AblationTables,
+    EstimatorSettings,
+    EstimatorTables,
+    ReliabilitySettings,
+    ReliabilityTables,
+    run_ablations,
+    run_estimators,
+    run_reliability,
+)
+from .claims import scorecard
+from .hidden import HiddenSettings, HiddenTables, run_hidden
+from .inconsistency import InconsistencySettings, InconsistencyTables, run_inconsistency
+from .loop import CONTROL, STAGES, IterationSettings, IterationTables, run_iterations
+from .main_results import MainSettings, MainTables, Repeats, repeats_of, run_main
+from .noise import NoiseSettings, NoiseTables, run_noise
+from .pathways import PathwaySettings, PathwayTables, run_pathways
+from .tables import load_tables, save_tables
+
+__all__ = [
+    "CONTROL",
+    "STAGES",
+    "AblationSettings",
+    "AblationTables",
+    "EstimatorSettings",
+    "EstimatorTables",
+    "HiddenSettings",
+    "HiddenTables",
+    "InconsistencySettings",
+    "InconsistencyTables",
+    "IterationSettings",
+    "IterationTables",
+    "MainSettings",
+    "MainTables",
+    "NoiseSettings",
+    "NoiseTables",
+    "PathwaySettings",
+    "PathwayTables",
+    "ReliabilitySettings",
+    "ReliabilityTables",
+    "Repeats",
+    "load_tables",
+    "repeats_of",
+    "run_ablations",
+    "run_estimators",
+    "run_hidden",
+    "run_inconsistency",
+    "run_iterations",
+    "run_main",
+    "run_noise",
+    "run_pathways",
+    "run_reliability",
+    "save_tables",
+    "scorecard",
+]

@@ -1,0 +1,260 @@
+"""A reader's own study: its folder, its settings, and the data set they make."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from aligned._assets import asset
+from aligned.data import (
+    DEFAULT_YARDSTICK,
+    Bundle,
+    assemble,
+    load_data,
+    load_edges,
+    read_gmt,
+    read_responses,
+)
+from aligned.data import load as load_bundle
+from companion.book.notebooks import notebooks
+
+__all__ = [
+    "Study",
+    "default_notebooks",
+    "example_tables",
+    "read_bundle",
+    "read_study",
+    "write_study",
+]
+
+#: Parameters of the analyses in a report: small, for a first look at a small study.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "01_inconsistency": {},
+    "03_ecoli_iterations": {"folds": 4, "n_seeds": 1, "n_networks": 2, "splits": ["control_safe"]},
+    "05_kegg_enrichment": {"min_size": 5, "n_splits": 10, "n_null": 39, "n_topology": 3},
+}
+_NEEDS_SETS = "05_kegg_enrichment"
+_SETTINGS = "study.yaml"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Settings of a report, as `study.yaml` holds them; paths are absolute.
+
+    Attributes
+    ----------
+    data : Path
+        Responses: a table (see `aligned.data.responses`), ``.h5ad``, or a data set's folder.
+    network, gene_sets : Path or None
+        Edges (None: those the data bring), and gene sets as GMT.
+    threshold : float or None
+        Smallest log fold change that counts as a response.
+    notebooks : dict
+        Analyses in order, each with its parameters.
+    """
+
+    title: str
+    data: Path
+    network: Path | None = None
+    gene_sets: Path | None = None
+    threshold: float | None = None
+    yardstick: Mapping[str, Any] = field(default_factory=lambda: dict(DEFAULT_YARDSTICK))
+    notebooks: Mapping[str, Mapping[str, Any]] | None = None
+    what: str = ""
+    licence: str = "not stated"
+    citation: str = ""
+
+    def files(self) -> list[Path]:
+        """The files that the data set is made from."""
+        given = [path for path in (self.data, self.network, self.gene_sets) if path is not None]
+        found = [p for path in given for p in (sorted(path.glob("*")) if path.is_dir() else [path])]
+        return [path for path in found if path.is_file()]
+
+
+def default_notebooks(gene_sets: bool) -> dict[str, dict[str, Any]]:
+    """Analyses of a report with their small settings.
+
+    Examples
+    --------
+    >>> default_notebooks(gene_sets=False)["03_ecoli_iterations"]["n_seeds"]
+    1
+    """
+    known = set(notebooks())
+    return {
+        name: dict(parameters)
+        for name, parameters in PARAMETERS.items()
+        if name in known and (gene_sets or name != _NEEDS_SETS)
+    }
+
+
+def read_study(folder: str | Path) -> Study:
+    """Read ``study.yaml`` of a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder, or the file in it, does not exist.
+    ValueError
+        It is no YAML, lacks a key or has an unknown one.
+    """
+    path = Path(folder) / _SETTINGS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no {path}; make a folder with `aligned init {folder}`, or give --data and "
+            "--kb instead."
+        )
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is no YAML ({reason}); mend that line.") from error
+    if not isinstance(raw, dict) or not raw.get("data"):
+        raise ValueError(f"{path} names no data; add a line such as 'data: responses.csv'.")
+    known = list(Study.__dataclass_fields__)
+    unknown = [str(key) for key in raw if key not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
+        raise ValueError(f"{path} has the key {unknown[0]!r}, which nobody reads; {hint}")
+    chosen = raw.get("notebooks")
+    if chosen is not None and not isinstance(chosen, dict):
+        raise ValueError(
+            f"notebooks in {path} is no mapping; write a line per notebook, 'name: {{}}'."
+        )
+    here = Path(folder).resolve()
+    paths = {
+        key: here / Path(str(raw[key])).expanduser()
+        for key in ("data", "network", "gene_sets")
+        if raw.get(key)
+    }
+    raw = {key: value for key, value in raw.items() if value is not None}
+    if chosen is not None:
+        raw["notebooks"] = {name: dict(value or {}) for name, value in chosen.items()}
+    return Study(**{"title": here.name, **raw, **paths})
+
+
+def write_study(folder: Path) -> Path:
+    """Write a study that runs as it is: settings, example responses, example network.
+
+    Files that are there already and have one of these names are replaced; others are left alone.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    responses, edges = example_tables()
+    chosen = yaml.safe_dump(
+        default_notebooks(gene_sets=False), default_flow_style=None, sort_keys=False
+    )
+    text = Template(asset(f"data/example/{_SETTINGS}").read_text(encoding="utf-8"))
+    indented = "".join(f"  {line}\n" for line in chosen.splitlines()).rstrip("\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as scratch:
+        part = Path(scratch)
+        responses.to_csv(part / "responses.csv", index=False)
+        edges.to_csv(part / "edges.csv", index=False)
+        filled = text.substitute(notebooks=indented)
+        (part / _SETTINGS).write_text(filled, encoding="utf-8")
+        for path in sorted(part.iterdir()):
+            path.replace(folder / path.name)
+    return folder
+
+
+def example_tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Made-up responses (log fold changes) and the network they fit, but for a few edges.
+
+    Examples
+    --------
+    >>> responses, edges = example_tables()
+    >>> responses.shape, list(edges.columns)
+    ((16, 44), ['source', 'target', 'sign', 'evidence'])
+    """
+    rng = np.random.default_rng(seed)
+    regulators = [f"reg{letter}" for letter in "ABCDEFGHIJKL"]
+    genes = [*regulators, *(f"gene{number:02d}" for number in range(1, 31))]
+    sign = np.zeros((len(regulators), len(genes)))
+    for j in range(len(genes)):
+        size = int(rng.integers(1, 3)) if j >= len(regulators) else int(rng.integers(0, 2))
+        sources = [i for i in rng.permutation(len(regulators)) if i != j][:size]
+        sign[sources, j] = rng.choice([-1, 1], size=size)
+    rows = []
+    for name, x in [(r, -1) for r in regulators] + [(r, 1) for r in regulators[:4]]:
+        effect = x * sign[regulators.index(name)]
+        effect[rng.random(len(genes)) < 0.03] = rng.choice([-1, 1])
+        effect[genes.index(name)] = x
+        change = effect * rng.normal(1.8, 0.3, len(genes)) + rng.normal(0, 0.3, len(genes))
+        mark = "+" if x > 0 else "-"
+        how = "overexpressed" if x > 0 else "deleted"
+        row = {"condition": f"{name}_{how}", "perturbation": f"{name}{mark}"}
+        rows.append({**row, **dict(zip(genes, change.round(2), strict=True))})
+    at = np.argwhere(sign)
+    edges = pd.DataFrame(
+        {
+            "source": [regulators[i] for i, _ in at],
+            "target": [genes[j] for _, j in at],
+            "sign": sign[at[:, 0], at[:, 1]].astype(int),
+            "evidence": "made up",
+        }
+    )
+    wrong = rng.permutation(len(edges))[:6]  # three edges unknown, three with the wrong sign
+    edges.loc[wrong[:3], "sign"] *= -1
+    return pd.DataFrame(rows), edges.drop(index=wrong[3:]).reset_index(drop=True)
+
+
+def read_bundle(study: Study) -> tuple[Bundle, list[str]]:
+    """The data set of a study, and what was noticed while it was read.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        A file is missing or broken, or data and network have nothing in common.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bundle = _read(study)
+    notes = [str(w.message) for w in caught if w.category is UserWarning]
+    return bundle, list(dict.fromkeys(notes))
+
+
+def _read(study: Study) -> Bundle:
+    about = {"title": study.title, "licence": study.licence, "citation": study.citation}
+    about["what"] = study.what or "responses and network of the reader's own"
+    sets = study.gene_sets
+    if study.data.is_dir():
+        given = load_bundle(study.data)
+        data, edges = given.data, given.kb.to_edges()
+        gene_sets = given.gene_sets
+    else:
+        if not study.data.is_file():
+            raise FileNotFoundError(f"there is no file {study.data}; correct the path of the data.")
+        is_h5ad = study.data.suffix == ".h5ad"
+        data = load_data(study.data) if is_h5ad else read_responses(study.data, study.threshold)
+        edges, gene_sets = data.uns.get("network"), {}
+    if study.network is not None:
+        edges = load_edges(study.network)
+    if not isinstance(edges, pd.DataFrame):
+        raise ValueError(
+            f"{study.data} brings no network of its own; name one (--kb, or network:)."
+        )
+    if sets is not None:
+        if not sets.is_file():
+            raise FileNotFoundError(f"there is no file {sets}; correct the path of the gene sets.")
+        gene_sets = read_gmt(sets)
+    return assemble(
+        data,
+        edges,
+        gene_sets=gene_sets,
+        card={**about, "yardstick": dict(study.yardstick)},
+        where=str(study.network or study.data),
+    )

@@ -1,0 +1,356 @@
+"""The inconsistency analysis (Fig. 1, claim C1): where do measured changes and networks disagree?
+
+Every measured change is *consistent* with what a network deduces, *conflicting*, or *absent*: not
+reached, or ambiguous. A deduced change of a gene that stays unchanged is *unsupported*. Everything
+is counted per condition, so that shares get intervals by drawing perturbations again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from tqdm import tqdm
+
+from aligned.data import Bundle, Rows
+from aligned.knowledge import RULES, Deduction, KnowledgeBase, agreement_counts
+from aligned.scores import bootstrap_weights
+from companion.inconsistency.nulls import NULLS, agreement, label_draws, sign_draws
+from companion.inconsistency.tables import (
+    annotation_table,
+    edge_table,
+    regulator_table,
+    retrieval_table,
+    sides_table,
+)
+from companion.loop.run import card_table
+from companion.statistics import interval, ratio
+
+__all__ = [
+    "PATHS",
+    "QUANTITIES",
+    "SCOPES",
+    "InconsistencySettings",
+    "InconsistencyTables",
+    "run_inconsistency",
+]
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+#: The two readings of "relationships in the data".
+SCOPES = ("all conditions", "perturbed regulators only")
+
+#: A closure as the published experiments used one: counts of paths of length up to 5.
+PATHS = (5, "majority")
+
+_CHANGES = ("consistent", "conflicting", "not_reached", "ambiguous")
+_SPOKEN = ("consistent", "conflicting")
+_DEDUCED = ("consistent", "conflicting", "unsupported")
+
+#: Shares: what is counted, among what, and the name of that.
+QUANTITIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "consistent": (("consistent",), _CHANGES, "measured changes"),
+    "conflicting": (("conflicting",), _CHANGES, "measured changes"),
+    "ambiguous": (("ambiguous",), _CHANGES, "measured changes"),
+    "not reached": (("not_reached",), _CHANGES, "measured changes"),
+    "absent": (("not_reached", "ambiguous"), _CHANGES, "measured changes"),
+    "conflicting where it speaks": (
+        ("conflicting",), _SPOKEN, "measured changes of which the network speaks",
+    ),
+    "unsupported": (("unsupported",), _DEDUCED, "deduced changes"),
+    "unsupported among reached": (
+        ("unsupported",), ("unsupported", "quiet"), "unchanged genes that are reached",
+    ),
+    "unchanged": (("unchanged",), ("cells",), "measured cells"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class InconsistencySettings:
+    """What to count.
+
+    Parameters
+    ----------
+    ks : tuple of int
+        Longest paths.
+    rules : tuple of str
+        Closure rules.
+    alpha, margin : float
+        Of the rule ``majority``.
+    n_null : int
+        Draws per null distribution, at the edition's yardstick; 0: none.
+    n_boot : int
+        Bootstrap samples of perturbations.
+    network, other_network : str
+        What readers call the two networks.
+    seed : int
+    """
+
+    ks: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+    rules: tuple[str, ...] = ("boolean", "majority")
+    alpha: float = 0.5
+    margin: float = 0.0
+    n_null: int = 99
+    n_boot: int = 1000
+    network: str = "the network"
+    other_network: str = "the other network"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.ks or min(self.ks) < 1:
+            raise ValueError(f"ks are {self.ks}; give path lengths of at least 1, such as (1, 2).")
+        unknown = sorted(set(self.rules) - set(RULES))
+        if unknown or not self.rules:
+            raise ValueError(f"rules are {self.rules}; choose from {', '.join(RULES)}.")
+        if self.n_null < 0 or self.n_boot < 20:
+            raise ValueError(
+                f"n_null is {self.n_null} and n_boot {self.n_boot}; give n_null of at least 0 and "
+                "n_boot of at least 20."
+            )
+        if self.network == self.other_network:
+            raise ValueError(f"both networks are called {self.network!r}; give two names.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values, for a run record."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class InconsistencyTables:
+    """Tidy tables of the analysis; `save_tables` and `load_tables` move them as CSV files.
+
+    Attributes
+    ----------
+    card : DataFrame
+        ``item, value``.
+    shares : DataFrame
+        network × scope × k × rule × quantity: ``count, total, of, share, low, high``;
+        ``yardstick`` marks the edition's closure.
+    nulls : DataFrame
+        network × closure × null × statistic: ours, mean and 95% range of the null, ``p``
+        (one-sided: agreement as high, absent as low) and ``draws``.
+    draws : DataFrame
+        The agreement of every draw: ``network, k, rule, null, agreement``.
+    retrieval : DataFrame
+        network × unit × outcome of direct edges of perturbed regulators: share with interval, the
+        share expected from genes that are no targets, and the difference with interval.
+    regulators : DataFrame
+        network × perturbation, most disagreeing first.
+    annotation : DataFrame
+        network × annotation × group of genes × quantity.
+    sides : DataFrame
+        What the other network says of edges that conflict, agree, or show nothing.
+    edges : DataFrame
+        Direct edges that conflict in more conditions than they agree.
+    """
+
+    card: pd.DataFrame
+    shares: pd.DataFrame
+    nulls: pd.DataFrame
+    draws: pd.DataFrame
+    retrieval: pd.DataFrame
+    regulators: pd.DataFrame
+    annotation: pd.DataFrame
+    sides: pd.DataFrame
+    edges: pd.DataFrame
+
+
+def run_inconsistency(
+    bundle: Bundle, settings: InconsistencySettings, progress: bool = True
+) -> InconsistencyTables:
+    """Count agreement and disagreement of the data with each network of a data set.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Data, network, second network (may be missing), GO counts and yardstick.
+    settings : InconsistencySettings
+    progress : bool
+        Show a bar on stderr.
+
+    Examples
+    --------
+    >>> import aligned as al
+    >>> few = InconsistencySettings(ks=(1,), rules=("boolean",), n_null=3, n_boot=20)
+    >>> tables = run_inconsistency(al.load("demo"), few, progress=False)
+    >>> list(tables.nulls["null"].unique())
+    ['signs', 'signs by regulator', 'labels']
+    """
+    networks = {settings.network: bundle.kb}
+    if bundle.other_kb is not None:
+        networks[settings.other_network] = bundle.other_kb
+    rows = Rows.of(bundle.data, bundle.kb)
+    measured = bundle.kb.columns(list(map(str, bundle.data.var_names)))
+    weights = bootstrap_weights(list(rows.groups), settings.n_boot, settings.seed)
+    found: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("shares", "nulls", "draws", "retrieval", "regulators", "annotation")
+    }
+    edges = {}
+    bar = tqdm(networks.items(), desc="networks", disable=None if progress else True)
+    for name, kb in bar:
+        closing = {**bundle.yardstick, "alpha": settings.alpha, "margin": settings.margin}
+        said = _said(kb, rows, measured, closing)
+        edges[name] = edge_table(kb, rows, measured)
+        nulls, draws = _null_tables(kb, rows, measured, bundle.yardstick, settings)
+        parts = {
+            "shares": _share_table(kb, rows, measured, weights, bundle.yardstick, settings),
+            "retrieval": retrieval_table(kb, rows, measured, weights, edges[name], settings.seed),
+            "nulls": nulls,
+            "draws": draws,
+            "regulators": regulator_table(kb, rows, said.delta),
+            "annotation": annotation_table(
+                kb, bundle.go_counts, measured, rows, said.delta, weights
+            ),
+        }
+        for table, frame in parts.items():
+            frame.insert(0, "network", name)
+            found[table].append(frame)
+    joined = {table: pd.concat(frames, ignore_index=True) for table, frames in found.items()}
+    sides, worst = sides_table(edges, networks, settings.n_boot, settings.seed)
+    return InconsistencyTables(
+        card=_card(bundle, rows, networks), sides=sides, edges=worst, **joined
+    )
+
+
+# ------------------------------------------------------------------------------------- counting
+
+
+def _said(
+    kb: KnowledgeBase, rows: Rows, measured: npt.NDArray[np.intp], closing: Mapping[str, Any]
+) -> Deduction:
+    """Deductions of the measured genes. A fresh copy of the network forgets the closure at once."""
+    fresh = kb.with_matrices(kb.r_pos, kb.r_neg)
+    said = fresh.deduction(rows.x, **closing)
+    return Deduction(said.delta[:, measured], said.reached[:, measured])
+
+
+def counts_per_condition(said: Deduction, rows: Rows) -> pd.DataFrame:
+    """`agreement_counts`, and ``quiet`` (reached, deduced 0, unchanged), ``unchanged, cells``."""
+    counts = agreement_counts(said.delta, said.reached, rows.y, rows.counted)
+    still = rows.counted & (rows.y == 0)
+    counts["quiet"] = (still & said.ambiguous).sum(axis=1)
+    counts["unchanged"] = still.sum(axis=1)
+    counts["cells"] = rows.counted.sum(axis=1)
+    return counts
+
+
+def with_regulator(kb: KnowledgeBase, rows: Rows) -> Bool:
+    """Conditions in which a gene with a target in the network is perturbed."""
+    speaks = np.asarray((kb.r_pos + kb.r_neg).sum(axis=1)).ravel() > 0
+    touched = abs(rows.x)[:, kb.regulator_index[speaks]]
+    return np.asarray(touched.sum(axis=1)).ravel() > 0
+
+
+def _share_table(
+    kb: KnowledgeBase,
+    rows: Rows,
+    measured: npt.NDArray[np.intp],
+    weights: Int,
+    yardstick: Mapping[str, Any],
+    settings: InconsistencySettings,
+) -> pd.DataFrame:
+    scopes = dict(zip(SCOPES, (np.ones(len(rows), bool), with_regulator(kb, rows)), strict=True))
+    table: list[dict[str, Any]] = []
+    for k, rule in _closures(settings, yardstick):
+        closing = {"k": k, "rule": rule, "alpha": settings.alpha, "margin": settings.margin}
+        counts = counts_per_condition(_said(kb, rows, measured, closing), rows)
+        for scope, chosen in scopes.items():
+            for quantity, (parts, whole, of) in QUANTITIES.items():
+                part = counts[list(parts)].sum(axis=1).to_numpy()[chosen]
+                total = counts[list(whole)].sum(axis=1).to_numpy()[chosen]
+                low, high = interval(part, total, weights[:, chosen])
+                table.append(
+                    {
+                        "scope": scope,
+                        "conditions": int(chosen.sum()),
+                        "k": k,
+                        "rule": rule,
+                        "yardstick": (k, rule) == (yardstick["k"], yardstick["rule"]),
+                        "quantity": quantity,
+                        "count": int(part.sum()),
+                        "total": int(total.sum()),
+                        "of": of,
+                        "share": ratio(part.sum(), total.sum()),
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    return pd.DataFrame(table)
+
+
+def _closures(
+    settings: InconsistencySettings, yardstick: Mapping[str, Any]
+) -> Iterator[tuple[int, str]]:
+    wanted = [(int(k), rule) for rule in settings.rules for k in settings.ks]
+    yield from dict.fromkeys([*wanted, (int(yardstick["k"]), str(yardstick["rule"]))])
+
+
+# ---------------------------------------------------------------------------------------- nulls
+
+
+def _null_tables(
+    kb: KnowledgeBase,
+    rows: Rows,
+    measured: npt.NDArray[np.intp],
+    yardstick: Mapping[str, Any],
+    settings: InconsistencySettings,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All nulls at the yardstick; shuffled perturbations also at the closure `PATHS`."""
+    n, seed = settings.n_null, settings.seed
+    summary, draws = [], []
+    first = (int(yardstick["k"]), str(yardstick["rule"]))
+    for k, rule in dict.fromkeys([first, PATHS]):
+        closing = {"k": k, "rule": rule, "alpha": settings.alpha, "margin": settings.margin}
+        delta = _said(kb, rows, measured, closing).delta
+        ours = agreement(delta, rows.y, rows.counted)
+        kinds = {"labels": label_draws(rows, measured, delta, n, seed)}
+        if (k, rule) == first:
+            kinds["signs"] = sign_draws(kb, rows, measured, closing, n, seed, False)
+            kinds["signs by regulator"] = sign_draws(kb, rows, measured, closing, n, seed, True)
+        for kind in (kind for kind in NULLS if kind in kinds):
+            where = {"k": k, "rule": rule, "null": kind}
+            values = np.array(list(kinds[kind]), dtype=float).reshape(-1, 2)
+            draws.append(pd.DataFrame({**where, "agreement": values[:, 0]}))
+            summary.append({**where, **_against(ours[0], values[:, 0], "agreement")})
+            if kind == "labels":  # shuffled signs keep what is reached
+                summary.append({**where, **_against(ours[1], values[:, 1], "absent")})
+    return pd.DataFrame(summary), pd.concat(draws, ignore_index=True)
+
+
+def _against(ours: float, drawn: Float, statistic: str) -> dict[str, Any]:
+    known = drawn[~np.isnan(drawn)]
+    beyond = (known >= ours) if statistic == "agreement" else (known <= ours)
+    empty = len(known) == 0
+    low, high = (np.nan, np.nan) if empty else np.quantile(known, [0.025, 0.975])
+    return {
+        "statistic": statistic,
+        "ours": ours,
+        "null_mean": np.nan if empty else known.mean(),
+        "null_low": low,
+        "null_high": high,
+        "p": np.nan if empty or np.isnan(ours) else (1 + beyond.sum()) / (1 + len(known)),
+        "draws": len(known),
+    }
+
+
+# ----------------------------------------------------------------------------------------- card
+
+
+def _card(bundle: Bundle, rows: Rows, networks: Mapping[str, KnowledgeBase]) -> pd.DataFrame:
+    changes = int((rows.counted & (rows.y != 0)).sum())
+    more = {"measured changes (own genes left out)": f"{changes:,}"}
+    for name, kb in networks.items():
+        known = with_regulator(kb, rows)
+        more[name] = (
+            f"{kb.n_edges:,} signed edges of {len(kb.regulators)} regulators; speaks in "
+            f"{known.sum()} of {len(rows)} conditions"
+        )
+    items = pd.DataFrame({"item": list(more), "value": list(more.values())})
+    return pd.concat([card_table(bundle), items], ignore_index=True)

@@ -1,0 +1,339 @@
+"""The tables of the pathway analysis, one function each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+from anndata import AnnData
+from joblib import Parallel, delayed
+from scipy.stats import binomtest, false_discovery_control
+
+from aligned.data import Bundle
+from aligned.knowledge import KnowledgeBase
+from companion.editions.ecoli.expression import MEASURED
+from companion.pathways.changes import LEVEL, Comparison, Ruler, held, matched_edits
+from companion.pathways.enrichment import GeneSets, over_representation, recovery
+from companion.pathways.meaning import meaning_table, relations
+from companion.topology import rewired, topology
+
+__all__ = [
+    "MEASURED_ONLY",
+    "distinct",
+    "enrichment_table",
+    "meaning",
+    "measured_genes",
+    "module_edges",
+    "named",
+    "overall_table",
+    "power_table",
+    "proportion",
+    "recovery_table",
+    "regulon_pairs",
+    "regulon_table",
+    "share_table",
+    "stack",
+    "topology_table",
+]
+
+Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+#: Name of the added edges that no rebuilt response stands behind, in the table of their meaning.
+MEASURED_ONLY = "refined, measured only"
+
+
+def distinct(nets: Mapping[str, KnowledgeBase]) -> dict[str, str]:
+    """Name of the first network that equals each one, so that no network is measured twice.
+
+    Examples
+    --------
+    >>> net = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": 1})
+    >>> one, two, three = (KnowledgeBase.from_edges(net[:n], genes="abc") for n in (2, 1, 2))
+    >>> distinct({"one": one, "two": two, "three": three})
+    {'one': 'one', 'two': 'two', 'three': 'one'}
+    """
+    return {name: next(n for n, other in nets.items() if other == kb) for name, kb in nets.items()}
+
+
+def measured_genes(bundle: Bundle) -> Bool:
+    """Which genes of the network have a response, shape (n,)."""
+    measured = np.zeros(len(bundle.kb.genes), dtype=bool)
+    measured[bundle.kb.columns(list(map(str, bundle.data.var_names)))] = True
+    return measured
+
+
+# ------------------------------------------------------------------------------ the change tables
+
+
+def stack(
+    found: Mapping[str, Comparison], part: Callable[[Comparison], pd.DataFrame]
+) -> pd.DataFrame:
+    """One part of every comparison, with its network."""
+    return pd.concat(
+        [part(c).assign(network=name) for name, c in found.items()], ignore_index=True
+    ).pipe(lambda t: t[["network", *t.columns.drop("network")]])
+
+
+def proportion(count: int, total: int) -> tuple[float, float, float]:
+    """Share with its 95% interval (Wilson)."""
+    interval = binomtest(count, total).proportion_ci(method="wilson")
+    return count / total, float(interval.low), float(interval.high)
+
+
+def share_table(changes: pd.DataFrame) -> pd.DataFrame:
+    """Pathways by verdict: ``network, statistic, verdict, pathways, share, low, high``."""
+    rows = []
+    for (network, statistic), part in changes.groupby(["network", "statistic"], sort=False):
+        for verdict in ("unchanged", "gained", "lost", "undecided"):
+            count = int((part["verdict"] == verdict).sum())
+            share, low, high = proportion(count, len(part))
+            where = {"network": network, "statistic": statistic, "verdict": verdict}
+            rows.append(where | {"pathways": count, "share": share, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def overall_table(found: Mapping[str, Comparison]) -> pd.DataFrame:
+    """Whether all pathways together moved more than under random edits, per network."""
+    table = stack(found, lambda c: c.overall)
+    beyond = {
+        (name, statistic): int((part["q_random"] <= LEVEL).sum())
+        for name, c in found.items()
+        for statistic, part in c.changes.groupby("statistic")
+    }
+    keys = zip(table["network"], table["statistic"], strict=True)
+    return table.assign(beyond=[beyond[key] for key in keys])
+
+
+def power_table(changes: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
+    """The controls in short: share of pathways lost or gained in some statistic, and the flag."""
+    moved = changes["verdict"].isin(["lost", "gained"])
+    each = moved.groupby([changes["network"], changes["pathway"]]).any()
+    share = each.groupby("network").mean()
+    flagged = overall.groupby("network")["flagged"].any()
+    shown = ["original", "refined", "random edits", "modules destroyed"]
+    return pd.DataFrame(
+        {
+            "network": ["original, itself", *shown[1:]],
+            "share_changed": share.loc[shown].to_numpy(),
+            "flagged": flagged.loc[shown].to_numpy(),
+        }
+    )
+
+
+def enrichment_table(
+    nets: Mapping[str, KnowledgeBase], ruler: Ruler, permutations: int
+) -> pd.DataFrame:
+    """Preranked enrichment of every network: ``network, pathway, size, es, nes, p, q``."""
+    careful = dataclasses.replace(ruler, permutations=permutations)
+    first = distinct(nets)
+    found = {name: careful.enrichment(nets[name]) for name in dict.fromkeys(first.values())}
+    tables = [found[first[name]].assign(network=name) for name in nets]
+    table = pd.concat(tables, ignore_index=True)
+    table["q"] = false_discovery_control(table["p"])
+    return table[["network", "pathway", "size", "es", "nes", "p", "q"]]
+
+
+def regulon_table(
+    kb: KnowledgeBase,
+    nets: Mapping[str, KnowledgeBase],
+    sets: GeneSets,
+    nulls: dict[str, dict[str, Float]],
+) -> pd.DataFrame:
+    """Regulator-pathway pairs that are held before and after, and under random edits."""
+    before = held(kb, sets)
+    rows = []
+    for name, net in nets.items():
+        after = held(net, sets)
+        share, low, high = proportion(len(before & after), max(1, len(before)))
+        random = nulls[name]["kept"]
+        random_low, random_high = np.quantile(random, [0.025, 0.975])
+        rows.append(
+            {
+                "network": name,
+                "held_before": len(before),
+                "held_after": len(after),
+                "kept": len(before & after),
+                "gained": len(after - before),
+                "kept_share": share,
+                "low": low,
+                "high": high,
+                "random": float(random.mean()),
+                "random_low": float(random_low),
+                "random_high": float(random_high),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def regulon_pairs(kb: KnowledgeBase, refined: KnowledgeBase, sets: GeneSets) -> pd.DataFrame:
+    """Every pair held by the original or the refined network, strongest first."""
+    key = ["regulator", "pathway"]
+    both = [over_representation(net, sets)[[*key, "overlap", "q"]] for net in (kb, refined)]
+    table = both[0].merge(both[1], on=key, how="outer", suffixes=("_original", "_refined"))
+    q = table[["q_original", "q_refined"]].fillna(1)
+    table = table[(q <= LEVEL).any(axis=1)]
+    for name in ("original", "refined"):
+        table[f"minus_log10_q_{name}"] = -np.log10(q[f"q_{name}"].clip(lower=1e-300))
+        table[f"overlap_{name}"] = table[f"overlap_{name}"].fillna(0).astype(int)
+    table["name"] = [kb.names.get(g, g) for g in table["regulator"]]
+    order = ["minus_log10_q_original", *key]
+    table = table.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    return table.drop(columns=["q_original", "q_refined"])
+
+
+def recovery_table(
+    nets: Mapping[str, KnowledgeBase], ruler: Ruler, n_jobs: int = 1
+) -> pd.DataFrame:
+    """Mean recovery over pathways, of ours and of degree-matched random sets."""
+    n_sets = len(ruler.sets.names)
+    draws = np.random.default_rng(ruler.seed).multinomial(
+        n_sets, np.full(n_sets, 1 / n_sets), size=1000
+    )
+    first = distinct(nets)
+    once = list(dict.fromkeys(first.values()))
+    values = Parallel(n_jobs=n_jobs)(delayed(_recovered)(nets[name], ruler) for name in once)
+    found = dict(zip(once, values, strict=True))
+    rows = []
+    for name in nets:
+        for measure, (ours, null) in found[first[name]].items():
+            row: dict[str, Any] = {"network": name, "measure": measure}
+            for label, values in (("", ours), ("null_", null), ("excess_", ours - null)):
+                low, high = np.quantile(draws @ values / n_sets, [0.025, 0.975])
+                row[f"{label}mean"] = float(values.mean())
+                row[f"{label}low"], row[f"{label}high"] = float(low), float(high)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _recovered(net: KnowledgeBase, ruler: Ruler) -> dict[str, tuple[Float, Float]]:
+    """Per measure, the recovery of every set and of degree-matched random sets, each (P,)."""
+    both = (ruler.halves, ruler.halves.matched(net, ruler.seed))
+    found = {}
+    for measure, precision in (("AUROC", False), ("AUPRC", True)):
+        ours, null = (recovery(net, h, ruler.restart, precision).mean(axis=1) for h in both)
+        found[measure] = (ours, null)
+    return found
+
+
+# ------------------------------------------------------------------ edits, topology, one module
+
+
+def meaning(
+    bundle: Bundle, edits: Mapping[str, pd.DataFrame], sets: GeneSets, seed: int
+) -> pd.DataFrame:
+    """What added edges share, for networks that were edited on evidence, and at random.
+
+    Where some responses were rebuilt from iModulons, edges that rest on them share an iModulon by
+    construction; the network `MEASURED_ONLY` holds the refined edges of regulators none of whose
+    perturbations was rebuilt.
+    """
+    kb, data = bundle.kb, bundle.data
+    related = relations(kb, sets, bundle.other_kb, data.var, data.uns.get("imodulons"))
+    measured = measured_genes(bundle)
+    shown = {name: edits[name] for name in ("refined", "data alone", "Frobenius", "random edits")}
+    if "imodulons" in data.uns and "expression_kind" in data.obs:
+        own = ~edits["refined"]["source"].isin(_rebuilt(data))
+        shown[MEASURED_ONLY] = edits["refined"][own]
+    parts = []
+    for name, made in shown.items():
+        added = made[made["before"] == "0"]
+        table = meaning_table(kb, added, related, measured, seed=seed)
+        parts.append(table.assign(network=name))
+    table = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+    return table[["network", *table.columns.drop("network")]]
+
+
+def _rebuilt(data: AnnData) -> set[str]:
+    """Genes perturbed in some condition whose responses were not measured directly."""
+    rows = np.flatnonzero(data.obs["expression_kind"] != MEASURED)
+    touched = sp.csr_array(data.obsm["perturbation"])[rows].indices
+    return set(np.asarray(data.uns["genes"]).astype(str)[touched])
+
+
+def topology_table(
+    nets: Mapping[str, KnowledgeBase],
+    edits: pd.DataFrame,
+    n: int,
+    seed: int,
+    n_jobs: int,
+    measured: npt.ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Topology; ``n`` rewired networks beside the original, ``n`` random edits beside refined.
+
+    ``network, measure, value, null, null_mean, null_low, null_high``; the last two are the least
+    and the largest value of the ``n``.
+    """
+    kb = nets["original"]
+    shown = ["original", "refined", "data alone", "Frobenius"]
+    first = distinct({name: nets[name] for name in shown})
+    once = list(dict.fromkeys(first.values()))
+    seeds = [seed + 1 + i for i in range(n)]
+    jobs = [delayed(topology)(nets[name]) for name in once]
+    jobs += [delayed(topology)(rewired(kb, s)) for s in seeds]
+    jobs += [delayed(topology)(matched_edits(kb, edits, s, measured)) for s in seeds]
+    values = Parallel(n_jobs=n_jobs)(jobs)
+    own, rest = dict(zip(once, values, strict=False)), values[len(once) :]
+    nulls = {"original": ("rewired", rest[:n]), "refined": ("random edits", rest[n:])}
+    rows = []
+    for name in shown:
+        kind, theirs = nulls.get(name, ("none", []))
+        for measure, value in own[first[name]].items():
+            random = np.array([null[measure] for null in theirs] or [np.nan])
+            rows.append(
+                {
+                    "network": name,
+                    "measure": measure,
+                    "value": value,
+                    "null": kind,
+                    "null_mean": random.mean(),
+                    "null_low": random.min(),
+                    "null_high": random.max(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def named(edits: pd.DataFrame, kb: KnowledgeBase) -> pd.DataFrame:
+    """Edits with the names people use."""
+    return edits.assign(
+        source_name=[kb.names.get(g, g) for g in edits["source"]],
+        target_name=[kb.names.get(g, g) for g in edits["target"]],
+    )
+
+
+def module_edges(
+    kb: KnowledgeBase,
+    refined: KnowledgeBase,
+    sets: GeneSets,
+    changes: pd.DataFrame,
+    most_members: int = 24,
+) -> pd.DataFrame:
+    """Edges of the pathway whose recovery moved most beyond random edits, and is small enough."""
+    edits = kb.changes_to(refined)
+    mine = changes[(changes["network"] == "refined") & (changes["statistic"] == "recovery")]
+    mine = mine.set_index("pathway").loc[list(sets.names)]
+    genes = np.array(kb.genes, dtype=object)
+    touched = np.array([edits["target"].isin(genes[m]).sum() for m in sets.members])
+    usable = (sets.sizes <= most_members) & (touched >= min(3, touched.max()))
+    candidates = np.flatnonzero(usable if usable.any() else touched == touched.max())
+    chosen = candidates[np.lexsort([-touched[candidates], mine["p_random"].iloc[candidates]])[0]]
+    members = set(genes[sets.members[chosen]])
+    old, new = (_edge_states(net, members) for net in (kb, refined))
+    table = old.merge(new, on=["source", "target"], how="outer", suffixes=("_x", "_y")).fillna("0")
+    table = table.rename(columns={"state_x": "before", "state_y": "after"})
+    table.insert(0, "pathway", sets.names[int(chosen)])
+    return named(table.sort_values(["source", "target"], ignore_index=True), kb)
+
+
+def _edge_states(kb: KnowledgeBase, members: set[Any]) -> pd.DataFrame:
+    """Pairs into these genes, with their state."""
+    empty = KnowledgeBase(kb.to_edges()[:0], kb.genes, kb.regulators, kb.names, kb.report)
+    pairs = empty.changes_to(kb)
+    pairs = pairs[pairs["target"].isin(members)]
+    return pairs.drop(columns="before").rename(columns={"after": "state"})

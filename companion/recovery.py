@@ -1,0 +1,303 @@
+"""How well a network is recovered: edges, closure, repairs, and the ranking by weights.
+
+The *state* of a pair (regulator, gene) is one of: no edge, ``+``, ``-``, ``+-`` (dual). Self-loops
+are no part of the method and are never looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from aligned.knowledge import KnowledgeBase
+from aligned.scores import confusion, f1_from_confusion
+
+__all__ = ["as_weights", "edge_scores", "ranking_scores", "repair_scores"]
+
+Int8 = npt.NDArray[np.int8]
+Bool = npt.NDArray[np.bool_]
+
+
+def edge_scores(
+    kb: KnowledgeBase,
+    truth: KnowledgeBase,
+    k: int = 5,
+    rule: str = "boolean",
+    *,
+    alpha: float = 0.5,
+    margin: float = 0.0,
+) -> dict[str, float]:
+    """Score a network against the true one (the paper's Fig. 4).
+
+    Parameters
+    ----------
+    kb, truth : KnowledgeBase
+        Networks over the same genes in the same order. A regulator that only one of them has
+        counts as a row without an edge in the other.
+    k, rule, alpha, margin
+        Closure, as in `KnowledgeBase.closure`.
+
+    Returns
+    -------
+    dict of str to float
+        ``network_f1``: macro-F1 over {-1, 0, 1} of the r × n edge matrix, without the places of
+        self-loops. Where the *truth* has dual edges, one number per pair does not exist: then the
+        mean over ``R+`` and ``R-`` of the macro-F1 over {0, 1}. (Which of the two depends on the
+        truth alone, so all networks held against one truth share a scale. A dual pair of ``kb``
+        counts as 0 in the first form.)
+        ``closure_f1``: macro-F1 over {-1, 0, 1} of the effects ``R+(k) - R-(k)``, ambiguous = 0.
+        ``precision, recall``: of pairs, whatever their sign; nan without a pair.
+        ``sign_accuracy``: share of the pairs in both that have the same state; nan without one.
+        ``shd``: structural Hamming distance, the number of pairs whose state differs.
+
+    Raises
+    ------
+    ValueError
+        The networks have different genes.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> net = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": [1, -1]})
+    >>> truth, found = (KnowledgeBase.from_edges(f, genes="abc") for f in (net, net[:1]))
+    >>> scores = edge_scores(found, truth, k=1)
+    >>> scores["precision"], scores["recall"], scores["shd"]
+    (1.0, 0.5, 1.0)
+    """
+    regulators = _common_regulators(kb, truth)
+    found, true = states(kb, regulators), states(truth, regulators)
+    both = (found > 0) & (true > 0)
+    return {
+        "network_f1": _network_f1(found, true, _off_diagonal(truth, regulators)),
+        "closure_f1": _closure_f1(kb, truth, regulators, k, rule, alpha, margin),
+        "precision": _ratio(int(both.sum()), int((found > 0).sum())),
+        "recall": _ratio(int(both.sum()), int((true > 0).sum())),
+        "sign_accuracy": _ratio(int((both & (found == true)).sum()), int(both.sum())),
+        "shd": float((found != true).sum()),
+    }
+
+
+def repair_scores(
+    kb: KnowledgeBase, noisy: KnowledgeBase, truth: KnowledgeBase
+) -> dict[str, float]:
+    """Which corrupted pairs were repaired, and which intact ones were harmed.
+
+    Returns
+    -------
+    dict of str to float
+        ``repaired``: share of the pairs that differ between ``noisy`` and ``truth`` and have their
+        true state in ``kb``; nan without corruption. ``harmed``: share of the *intact edges* (pairs
+        with an edge, the same in ``noisy`` and ``truth``) whose state is another in ``kb``.
+        ``invented``: edges of ``kb`` at places that are empty in both, as a share of the pairs of
+        the truth.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> net = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": [1, -1]})
+    >>> truth, noisy = (KnowledgeBase.from_edges(f, genes="abc") for f in (net, net[:1]))
+    >>> repair_scores(truth, noisy, truth)
+    {'repaired': 1.0, 'harmed': 0.0, 'invented': 0.0}
+    """
+    _common_regulators(kb, noisy)
+    regulators = _common_regulators(kb, truth)
+    regulators = list(dict.fromkeys([*regulators, *noisy.regulators]))
+    found, before, true = (states(net, regulators) for net in (kb, noisy, truth))
+    corrupted, intact = before != true, (before == true) & (true > 0)
+    empty = (before == 0) & (true == 0)
+    return {
+        "repaired": _ratio(int((corrupted & (found == true)).sum()), int(corrupted.sum())),
+        "harmed": _ratio(int((intact & (found != true)).sum()), int(intact.sum())),
+        "invented": _ratio(int((empty & (found > 0)).sum()), int((true > 0).sum())),
+    }
+
+
+def ranking_scores(
+    weights: pd.DataFrame,
+    truth: KnowledgeBase,
+    visible: KnowledgeBase | None = None,
+    regulators: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Rank candidate edges by weight: how high do the true ones stand?
+
+    Candidates are all pairs (regulator, gene) but self-loops, once per sign.
+
+    Parameters
+    ----------
+    weights : DataFrame
+        ``source, target, positive, negative`` as in `aligned.refine.Refinement`; pairs that
+        are not listed weigh 0.
+    truth : KnowledgeBase
+        Its edges are what should stand high.
+    visible : KnowledgeBase, optional
+        Pairs with an edge here are no candidates: what is left is the ranking of *hidden* edges.
+    regulators : sequence of str, optional
+        Only pairs of these regulators are candidates. Default: all regulators of the truth.
+
+    Returns
+    -------
+    dict of str to float
+        ``auprc``: average precision over signed edges; ``auprc_pairs``: over pairs, whatever the
+        sign, by the larger of the two weights; ``prevalence, prevalence_pairs``: what a random
+        ranking has; ``n_candidates, n_true``: pairs. nan where nothing is there to be found.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> net = pd.DataFrame({"source": ["a", "a"], "target": ["b", "c"], "sign": [1, -1]})
+    >>> truth = KnowledgeBase.from_edges(net)
+    >>> ranking_scores(as_weights(truth), truth)["auprc"]
+    1.0
+    """
+    rows = list(truth.regulators if regulators is None else regulators)
+    unknown = set(rows) - set(truth.regulators)
+    if unknown:
+        raise ValueError(
+            f"{sorted(unknown)[0]!r} is no regulator of the truth; rank pairs of its "
+            f"{len(truth.regulators)} regulators."
+        )
+    true = states(truth, rows)
+    candidate = _off_diagonal(truth, rows)
+    if visible is not None:
+        candidate &= states(visible, rows) == 0
+    positive, negative = _dense_weights(weights, truth, rows)
+    is_pos, is_neg = (true & 1)[candidate] > 0, (true >> 1)[candidate] > 0
+    w_pos, w_neg = positive[candidate], negative[candidate]
+    signed = np.concatenate([is_pos, is_neg])
+    pairs = is_pos | is_neg
+    return {
+        "auprc": _average_precision(signed, np.concatenate([w_pos, w_neg])),
+        "auprc_pairs": _average_precision(pairs, np.maximum(w_pos, w_neg)),
+        "prevalence": _ratio(int(signed.sum()), len(signed)),
+        "prevalence_pairs": _ratio(int(pairs.sum()), len(pairs)),
+        "n_candidates": float(len(pairs)),
+        "n_true": float(pairs.sum()),
+    }
+
+
+def as_weights(kb: KnowledgeBase) -> pd.DataFrame:
+    """A network as weights 0 and 1, ``source, target, positive, negative``, for `ranking_scores`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> net = pd.DataFrame({"source": ["a"], "target": ["b"], "sign": [-1]})
+    >>> as_weights(KnowledgeBase.from_edges(net)).values.tolist()
+    [['a', 'b', 0.0, 1.0]]
+    """
+    state = states(kb)
+    row, col = np.nonzero(state)
+    return pd.DataFrame(
+        {
+            "source": np.array(kb.regulators, dtype=object)[row],
+            "target": np.array(kb.genes, dtype=object)[col],
+            "positive": (state[row, col] & 1).astype(np.float32),
+            "negative": (state[row, col] >> 1).astype(np.float32),
+        }
+    )
+
+
+def states(kb: KnowledgeBase, regulators: Sequence[str] | None = None) -> Int8:
+    """State of each pair, 0 none, 1 activating, 2 inhibiting, 3 both; int8 (r, n).
+
+    Rows as ``kb.regulators``, or as asked for: a regulator that the network does not have gets an
+    empty row.
+    """
+    if regulators is None:
+        return kb.r_pos.toarray().astype(np.int8) + 2 * kb.r_neg.toarray().astype(np.int8)
+    place = pd.Index(kb.regulators).get_indexer(list(regulators))
+    known = np.flatnonzero(place >= 0)
+    out = np.zeros((len(place), len(kb.genes)), dtype=np.int8)
+    out[known] = kb.r_pos[place[known]].toarray().astype(np.int8)
+    out[known] += 2 * kb.r_neg[place[known]].toarray().astype(np.int8)
+    return out
+
+
+def _common_regulators(kb: KnowledgeBase, truth: KnowledgeBase) -> list[str]:
+    """Regulators of the truth, then those that only the other network has."""
+    if kb.genes != truth.genes:
+        raise ValueError(
+            f"the networks have {len(kb.genes)} and {len(truth.genes)} genes, or another order; "
+            "build both with the same `genes`."
+        )
+    return list(dict.fromkeys([*truth.regulators, *kb.regulators]))
+
+
+def _off_diagonal(kb: KnowledgeBase, regulators: Sequence[str]) -> Bool:
+    """All places but those of self-loops."""
+    mask = np.ones((len(regulators), len(kb.genes)), dtype=bool)
+    mask[np.arange(len(regulators)), kb.columns(regulators)] = False
+    return mask
+
+
+def _network_f1(found: Int8, true: Int8, places: Bool) -> float:
+    found, true = found[places], true[places]
+    if (true == 3).any():
+        return float(np.mean([_binary_f1((true & v) > 0, (found & v) > 0) for v in (1, 2)]))
+    return _macro_f1(_signed(true), _signed(found))
+
+
+def _signed(state: Int8) -> Int8:
+    return np.asarray((state & 1) - (state >> 1), dtype=np.int8)
+
+
+def _macro_f1(truth: Int8, found: Int8) -> float:
+    """Macro-F1 over {-1, 0, 1} of flat arrays."""
+    if truth.size == 0:
+        return float("nan")
+    return float(f1_from_confusion(confusion(truth, found).sum(axis=0)))
+
+
+def _binary_f1(truth: Bool, found: Bool) -> float:
+    """Macro-F1 over {0, 1} of one Boolean matrix; a class that nobody has scores 0."""
+    total = np.array([truth.sum() + found.sum(), (~truth).sum() + (~found).sum()], dtype=float)
+    hits = np.array([(truth & found).sum(), (~truth & ~found).sum()], dtype=float)
+    return float(np.divide(2 * hits, total, out=np.zeros(2), where=total > 0).mean())
+
+
+def _closure_f1(
+    kb: KnowledgeBase,
+    truth: KnowledgeBase,
+    regulators: Sequence[str],
+    k: int,
+    rule: str,
+    alpha: float,
+    margin: float,
+) -> float:
+    effects = []
+    for net in (kb, truth):
+        effect = np.zeros((len(regulators), len(truth.genes)), dtype=np.int8)
+        place = pd.Index(regulators).get_indexer(list(net.regulators))
+        effect[place] = net.closure(k, rule, alpha=alpha, margin=margin).signed
+        effects.append(effect)
+    places = _off_diagonal(truth, regulators)
+    return _macro_f1(effects[1][places], effects[0][places])
+
+
+def _dense_weights(
+    weights: pd.DataFrame, truth: KnowledgeBase, rows: Sequence[str]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    row = pd.Index(list(rows)).get_indexer(weights["source"])
+    col = truth.index.get_indexer(weights["target"])
+    if (col < 0).any():
+        lost = weights["target"].iloc[int(np.flatnonzero(col < 0)[0])]
+        raise ValueError(f"the weights name {lost!r}, which is no gene of the truth.")
+    here = row >= 0
+    dense = []
+    for sign in ("positive", "negative"):
+        array = np.zeros((len(rows), len(truth.genes)))
+        array[row[here], col[here]] = weights[sign].to_numpy(dtype=float)[here]
+        dense.append(array)
+    return dense[0], dense[1]
+
+
+def _average_precision(truth: Bool, score: npt.NDArray[np.float64]) -> float:
+    return float(average_precision_score(truth, score)) if truth.any() else float("nan")
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
