@@ -22,7 +22,6 @@ from anndata import AnnData
 from torch import nn
 
 import aligned as al
-from aligned import simulation as simulate
 from aligned.config import Config
 from aligned.data import folds
 from aligned.knowledge import KnowledgeBase
@@ -30,6 +29,7 @@ from aligned.loop.problem import Problem
 from aligned.loop.training import Ensemble
 from aligned.neural import cross_entropy, pick_device
 from aligned.records import run_record, write_json
+from aligned.simulate import simulate
 from benchmarks.measure import median_seconds
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "benchmarks"

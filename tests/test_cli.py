@@ -21,11 +21,11 @@ from sklearn.metrics import f1_score
 from typer.testing import CliRunner
 
 import aligned as al
-from aligned import cli
+from aligned import _assets, cli
 from aligned import data as datasets
-from aligned.cli import scoring
 from aligned.data.rows import Rows
 from aligned.loop import store
+from companion import book
 from companion.loop.run import IterationTables
 
 TINY = ["-c", "n_networks=1", "-c", "network_steps=2", "-c", "align_steps=2", "-c", "hidden=8"]
@@ -85,6 +85,7 @@ def files_in(folder: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize("command", ["fit", "predict", "explain", "refine", "score", "scorecard"])
 def test_help_shows_an_example_seed_and_device(command: str) -> None:
+    cli.command_line()  # with what the companion adds
     answer = CliRunner().invoke(cli.app, [command, "--help"])
     assert answer.exit_code == 0
     for word in (f"Example: aligned {command}", "--seed", "--device", "auto|cpu|cuda"):
@@ -442,8 +443,8 @@ def test_scorecard_prefers_your_own_run(
     aligned: Callable[..., Answer], tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     committed, own = tables.parent / "results", tables.parent / "build"
-    monkeypatch.setattr(scoring, "asset", lambda name: tables.parent / name)
-    monkeypatch.setattr(scoring, "workspace", lambda name: own / name)
+    monkeypatch.setattr(_assets, "asset", lambda name: tables.parent / name)
+    monkeypatch.setattr(book, "workspace", lambda name: own / name)
     nothing = aligned("scorecard", "--edition", "ecoli")
     assert (nothing.code, nothing.out) == (1, "")
     assert "aligned run 01_inconsistency --edition ecoli" in nothing.err

@@ -75,7 +75,7 @@ app.add_typer(data.app, name="data")
 
 
 @cache
-def _command() -> Any:
+def command_line() -> Any:
     """The whole command line, with what other packages add to it."""
     for point in sorted(entry_points(group=COMMANDS), key=lambda point: point.name):
         app.command(point.name)(point.load())
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> int:
-    command = _command()
+    command = command_line()
     debug = "--debug" in words  # wherever it stands
     words = [word for word in words if word != "--debug"]
     try:

@@ -284,7 +284,7 @@ def load_demo(seed: int = 0) -> Bundle:
     Examples
     --------
     >>> load_demo(seed=1).kb.n_edges
-    0
+    926
     """
     made = simulate(n_genes=400, n_regulators=60, seed=seed)
     return Bundle(
