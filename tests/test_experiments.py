@@ -74,6 +74,18 @@ def test_the_score_table_has_every_stage_score_and_yardstick_with_ordered_interv
     assert (scores.loc[scores["stage"].isin(["init", "network", "A", "A-A"]), "n_edits"] == 0).all()
 
 
+def test_a_difference_has_one_yardstick_on_both_sides(tables) -> None:
+    for table in (tables.scores, tables.per_seed):
+        refined = table[table["yardstick"] == "refined"]
+        assert set(refined["method"]) == {"ALIGNED"}, "a baseline has no refined network"
+    for row in tables.changes.to_dict("records"):
+        if row["yardstick"] == "refined":
+            assert {row["from"], row["to"]} <= set(STAGES)
+    shown = report.stage_table(tables, "perturbation").set_index("prediction")
+    assert shown.loc["class frequencies", "F_k refined"] == ""
+    assert shown.loc["A, neural", "F_k refined"] != ""
+
+
 def test_every_condition_is_tested_once_and_the_pooled_score_is_that_of_scikit_learn(
     tables, bundle
 ) -> None:
