@@ -12,8 +12,8 @@ import pandas as pd
 from aligned.abduction.problem import Closing
 from aligned.datasets import Bundle
 from aligned.datasets.rows import Rows
-from aligned.experiments.main_tables import Pool, interval, score_all
-from aligned.experiments.statistics import METRICS, with_columns
+from aligned.experiments.main_tables import Pool, score_all
+from aligned.experiments.statistics import METRICS, sampled_interval, with_columns
 from aligned.metrics import confusion
 
 __all__ = ["Repeats", "ceiling_table"]
@@ -80,7 +80,7 @@ def ceiling_table(
             [again], perturbed, apart, n_boot, gamma
         ).items():
             for metric in (*METRICS, "overlap", "precision", "direction"):
-                low, high = interval(result.samples[metric])
+                low, high = sampled_interval(result.samples[metric])
                 table.append(
                     {
                         "split": split,
