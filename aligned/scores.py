@@ -7,7 +7,7 @@ and a bootstrap over conditions without touching a cell again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "f1_from_confusion",
     "knowledge_consistency",
     "precision_recall",
+    "resampled",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -201,7 +202,8 @@ def balanced_consistency(
 ) -> npt.NDArray[np.float64] | float:
     """Balanced consistency ``F1_balance = (w·F_d^-γ + (1-w)·F_k^-γ)^(-1/γ)``.
 
-    A power mean that leans to the smaller of the two, the more so the larger γ; 0 if either is 0.
+    A power mean that leans to the smaller of the two, the more so the larger γ; 0 if either is 0,
+    nan if either is undefined.
 
     Parameters
     ----------
@@ -224,14 +226,14 @@ def balanced_consistency(
     if not 0 < weight < 1:
         raise ValueError(f"weight is {weight}; it is F_d's share: give a number between 0 and 1.")
     d, k = np.broadcast_arrays(np.asarray(fd, dtype=float), np.asarray(fk, dtype=float))
-    if not ((d >= 0) & (d <= 1) & (k >= 0) & (k <= 1)).all():
+    if ((d < 0) | (d > 1) | (k < 0) | (k > 1)).any():
         raise ValueError("data and knowledge consistency are F1 scores: give numbers from 0 to 1.")
     both = (d > 0) & (k > 0)
     safe_d, safe_k = np.where(both, d, 1.0), np.where(both, k, 1.0)
     low = np.minimum(safe_d, safe_k)  # factored out: powers of small numbers would overflow
     terms = weight * (safe_d / low) ** -gamma + (1 - weight) * (safe_k / low) ** -gamma
     mean = low * terms ** (-1 / gamma)
-    result = np.where(both, mean, 0.0)
+    result = np.where(both, mean, np.where(np.isnan(d + k), np.nan, 0.0))
     return float(result) if result.ndim == 0 else result
 
 
@@ -264,6 +266,32 @@ def bootstrap_weights(groups: Sequence[object], n: int, seed: int) -> npt.NDArra
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n)
     return drawn[:, member].astype(np.int64)
+
+
+def resampled(
+    score: Callable[[npt.NDArray[np.int64]], Float],
+    counts: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int64],
+) -> Float:
+    """Score of every weighted resampling of rows; nan where a sample holds no cell to score.
+
+    Parameters
+    ----------
+    score : callable
+        From counts of shape (n, 3, 3) to (n,): `f1_from_confusion` and its like.
+    counts : array of int, shape (b, 3, 3)
+        Confusion counts of each row.
+    weights : array of int, shape (n, b)
+        How often each row is drawn (`bootstrap_weights`).
+
+    Examples
+    --------
+    >>> counts = confusion([[1, 0, -1], [0, 0, 0]], [[1, 0, -1], [0, 0, 0]], [[1] * 3, [0] * 3])
+    >>> resampled(f1_from_confusion, counts, np.array([[1, 1], [0, 2]])).tolist()
+    [1.0, nan]
+    """
+    total = (weights @ counts.reshape(len(counts), 9)).reshape(-1, 3, 3)
+    return np.where(total.any(axis=(1, 2)), score(total), np.nan)
 
 
 def called_overlap(counts: npt.ArrayLike) -> Float:

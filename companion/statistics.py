@@ -8,9 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.scores import balanced_consistency, bootstrap_weights, f1_from_confusion
+from aligned.scores import balanced_consistency, bootstrap_weights, f1_from_confusion, resampled
 
-__all__ = ["METRICS", "Bootstrap", "Scored", "interval", "ratio", "signed_interval"]
+__all__ = [
+    "METRICS",
+    "Bootstrap",
+    "Scored",
+    "interval",
+    "ratio",
+    "sampled_interval",
+    "signed_interval",
+]
 
 Float = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -25,15 +33,17 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of one prediction: per seed, and for every bootstrap sample (mean over seeds)."""
+    """Scores of one prediction: per seed, and for every bootstrap sample (mean over seeds).
+
+    A sample that drew no cell to score is nan, and left out of intervals.
+    """
 
     per_seed: dict[str, Float]
     samples: dict[str, Float]
 
     def interval(self, metric: str) -> tuple[float, float, float]:
         """Mean over seeds, and the 95% interval."""
-        low, high = np.quantile(self.samples[metric], [0.025, 0.975])
-        return float(self.per_seed[metric].mean()), float(low), float(high)
+        return float(self.per_seed[metric].mean()), *sampled_interval(self.samples[metric])
 
     def row(self) -> dict[str, float]:
         """``f_d, f_d_low, f_d_high, f_k, …, balanced, …`` for a table."""
@@ -45,9 +55,8 @@ class Scored:
     def change_to(self, other: Scored, metric: str) -> tuple[float, float, float]:
         """Paired difference ``other - self``: mean over seeds, and the 95% interval."""
         difference = other.samples[metric] - self.samples[metric]
-        low, high = np.quantile(difference, [0.025, 0.975])
         mean = float((other.per_seed[metric] - self.per_seed[metric]).mean())
-        return mean, float(low), float(high)
+        return mean, *sampled_interval(difference)
 
 
 class Bootstrap:
@@ -95,9 +104,22 @@ class Bootstrap:
 def _pooled(counts: Counts, weights: Counts | None) -> Float:
     """Macro-F1 pooled over rows, or over every weighted resampling of them."""
     if weights is None:
-        return f1_from_confusion(counts.sum(axis=0))
-    total = weights @ counts.reshape(len(counts), 9)
-    return f1_from_confusion(total.reshape(-1, 3, 3))
+        return resampled(f1_from_confusion, counts, np.ones((1, len(counts)), np.int64))[0]
+    return resampled(f1_from_confusion, counts, weights)
+
+
+def sampled_interval(values: Float) -> tuple[float, float]:
+    """The 95% interval of bootstrap samples; nan where most of them are undefined.
+
+    Examples
+    --------
+    >>> sampled_interval(np.array([0.5, 0.5, np.nan]))
+    (0.5, 0.5)
+    """
+    if np.isfinite(values).mean() < 0.5:
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def with_columns(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:

@@ -68,6 +68,18 @@ def test_the_score_table_has_every_stage_score_and_yardstick_with_ordered_interv
     assert (scores.loc[scores["stage"].isin(["init", "network", "A", "A-A"]), "n_edits"] == 0).all()
 
 
+def test_a_difference_has_one_yardstick_on_both_sides(tables) -> None:
+    for table in (tables.scores, tables.per_seed):
+        refined = table[table["yardstick"] == "refined"]
+        assert set(refined["method"]) == {"ALIGNED"}, "a baseline has no refined network"
+    for row in tables.changes.to_dict("records"):
+        if row["yardstick"] == "refined":
+            assert {row["from"], row["to"]} <= set(STAGES)
+    shown = report.stage_table(tables, "perturbation").set_index("prediction")
+    assert shown.loc["class frequencies", "F_k refined"] == ""
+    assert shown.loc["A, neural", "F_k refined"] != ""
+
+
 def test_every_condition_is_tested_once_and_the_pooled_score_is_that_of_scikit_learn(
     tables, bundle
 ) -> None:
@@ -123,6 +135,21 @@ def test_bootstrap_by_hand_draws_whole_groups() -> None:
     drawn = boot.score(counts, counts).samples["f_d"]
     only_a, mixed, only_b = 1 / 3, (2 / 3) / 3, 0.0
     assert {round(v, 6) for v in drawn} == {round(v, 6) for v in (only_a, mixed, only_b)}
+
+
+def test_a_draw_without_a_member_of_the_subset_is_undefined_and_left_out() -> None:
+    counts = np.zeros((1, 4, 3, 3), dtype=np.int64)
+    counts[0, :, [0, 1, 2], [0, 1, 2]] = 1  # every call is right
+    boot = Bootstrap(list("abcd"), n_seeds=1, n=400, seed=0, gamma=2.0)
+    scored = boot.score(counts, counts, [True, False, False, False])
+    drawn = boot.rows[:, 0] > 0  # the only member, group a
+    assert 0.2 < (~drawn).mean() < 0.45  # (3/4)^4 = 0.32
+    for metric, samples in scored.samples.items():
+        np.testing.assert_array_equal(samples, np.where(drawn, 1.0, np.nan))
+        assert scored.interval(metric) == (1, 1, 1)
+        assert scored.change_to(scored, metric) == (0, 0, 0)
+    nothing = boot.score(np.zeros_like(counts), counts)
+    np.testing.assert_equal(nothing.interval("f_d"), (np.nan,) * 3)
 
 
 def test_net_edits_forget_what_was_undone(bundle) -> None:

@@ -156,15 +156,13 @@ def _scores(
     said = inputs.kb.deduction(rows.x, **closure)
     delta, reached = said.delta[:, columns], said.reached[:, columns]
     drawn = scores.bootstrap_weights(list(rows.groups), _SAMPLES, seed)
+    drawn = np.vstack([np.ones_like(drawn[:1]), drawn])
 
     def sampled(
         score: Score, truth: npt.NDArray[np.int8], counted: Bool, said: npt.NDArray[np.int8]
     ) -> npt.NDArray[np.float64]:
         """The score of all rows, then of every bootstrap sample."""
-        counts = scores.confusion(truth, said, counted)
-        flat = drawn @ counts.reshape(len(counts), 9)
-        whole = counts.sum(axis=0)[None]
-        return np.asarray(score(np.concatenate([whole, flat.reshape(-1, 3, 3)])))
+        return scores.resampled(score, scores.confusion(truth, said, counted), drawn)
 
     def scores_of(said: npt.NDArray[np.int8]) -> dict[str, npt.NDArray[np.float64]]:
         f_d = sampled(scores.f1_from_confusion, rows.y, cells, said)

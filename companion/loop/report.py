@@ -70,7 +70,7 @@ def stage_table(
             )
         row |= {
             "edits": f"{original['n_edits']:,.0f}" if stage else "",
-            "F_k refined": cell(by.loc["refined"], "f_k"),
+            "F_k refined": cell(by.loc["refined"], "f_k") if "refined" in by.index else "",
             "F_k held-out": cell(by.loc["heldout"], "f_k") if "heldout" in by.index else "",
             "F_k, reached cells": cell(by.loc["original, reached"], "f_k"),
         }

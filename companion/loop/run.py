@@ -90,7 +90,9 @@ class IterationTables:
     per_seed : DataFrame
         The same per seed, without intervals.
     changes : DataFrame
-        Paired differences between stages, and to the best trivial baseline.
+        Paired differences between stages, and from every trivial baseline to the last stages.
+        ``refined`` holds each stage against the network it has itself, as the paper does, so it
+        stands between stages only: a baseline has no refined network.
     closures : DataFrame
         What each closure scores on training and on test conditions, and how often it was chosen.
     edits : DataFrame
@@ -233,7 +235,8 @@ def _baseline_counts(
         prediction = baseline.predict(test)
         counts[name, "prediction", "data"] = confusion(test.y, prediction, test.counted)
         for label, (delta, cells) in against.items():
-            counts[name, "prediction", label] = confusion(delta, prediction, cells)
+            if label != "refined":  # a baseline refines nothing
+                counts[name, "prediction", label] = confusion(delta, prediction, cells)
     return counts
 
 

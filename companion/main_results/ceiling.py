@@ -12,8 +12,8 @@ import pandas as pd
 from aligned.data import Bundle, Rows
 from aligned.loop import Closing
 from aligned.scores import confusion
-from companion.main_results.tables import Pool, interval, score_all
-from companion.statistics import METRICS, with_columns
+from companion.main_results.tables import Pool, score_all
+from companion.statistics import METRICS, sampled_interval, with_columns
 
 __all__ = ["Repeats", "ceiling_table"]
 
@@ -79,7 +79,7 @@ def ceiling_table(
             [again], perturbed, apart, n_boot, gamma
         ).items():
             for metric in (*METRICS, "overlap", "precision", "direction"):
-                low, high = interval(result.samples[metric])
+                low, high = sampled_interval(result.samples[metric])
                 table.append(
                     {
                         "split": split,

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.scores import called_overlap, called_precision, direction_accuracy
+from aligned.scores import called_overlap, called_precision, direction_accuracy, resampled
 from companion.rivals import BASELINES, RIVALS
-from companion.statistics import METRICS, Bootstrap, Scored, with_columns
+from companion.statistics import METRICS, Bootstrap, Scored, sampled_interval, with_columns
 
 __all__ = [
     "BOUNDS",
@@ -26,7 +26,6 @@ __all__ = [
     "PERFECT",
     "Pool",
     "difference_table",
-    "interval",
     "method_table",
     "per_seed_table",
     "score_all",
@@ -132,10 +131,10 @@ def _field_scores(
     weights = bootstrap.rows[:, chosen]
     per_seed: dict[str, Float] = {}
     samples: dict[str, Float] = {}
-    drawn = np.stack([(weights @ d.reshape(len(d), 9)).reshape(-1, 3, 3) for d in data])
     for name, function in FROM_COUNTS.items():
         per_seed[name] = function(data.sum(axis=1))
-        samples[name] = np.einsum("sb,bs->b", function(drawn), bootstrap.seeds)
+        drawn = np.stack([resampled(function, d, weights) for d in data])
+        samples[name] = np.einsum("sb,bs->b", drawn, bootstrap.seeds)
     there = np.isfinite(told_apart)
     values = np.where(there, told_apart, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -143,14 +142,6 @@ def _field_scores(
         means = (values @ weights.T) / (there @ weights.T)
     samples["discrimination"] = np.einsum("sb,bs->b", means, bootstrap.seeds)
     return Scored(per_seed, samples)
-
-
-def interval(values: Float) -> tuple[float, float]:
-    """The 95% interval of bootstrap samples; nan where most of them are undefined."""
-    if np.isfinite(values).mean() < 0.5:
-        return float("nan"), float("nan")
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def method_table(rivals: Iterable[str]) -> pd.DataFrame:
@@ -192,7 +183,7 @@ def score_table(scored: Mapping[Where, tuple[Scored, int]], pools: Iterable[Pool
         }
         for metric in MEASURES:
             row[metric] = float(result.per_seed[metric].mean())
-            row[f"{metric}_low"], row[f"{metric}_high"] = interval(result.samples[metric])
+            row[f"{metric}_low"], row[f"{metric}_high"] = sampled_interval(result.samples[metric])
         row["copies_yardstick"] = copies[split, objective, method]
         row["n_conditions"] = n_rows
         row["n_seeds"] = len(result.per_seed["f_d"])
@@ -248,7 +239,7 @@ def difference_table(
             for ours in (m for m in here if m in OURS):
                 for rival in rivals:
                     a, b = here[ours], here[rival]
-                    low, high = interval(a.samples[metric] - b.samples[metric])
+                    low, high = sampled_interval(a.samples[metric] - b.samples[metric])
                     rows.append(
                         {
                             "split": split,
