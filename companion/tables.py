@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from aligned._assets import asset
-from aligned.records import write_json
+from aligned.data import Bundle
+from aligned.records import run_record, write_json
+from companion.engine import Results
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 else:
     Tables = TypeVar("Tables")
 
-__all__ = ["load_tables", "save_tables"]
+__all__ = ["load_results", "load_tables", "record_of", "save_tables"]
 
 
 def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> Path:
     """Write every table of a dataclass of DataFrames as ``<name>.csv``, and ``run.json``.
+
+    `Results`, the counts of a run, become parquet files instead.
 
     Numbers keep seven digits, so that files differ only where results do.
     """
@@ -33,18 +37,61 @@ def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> P
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for field in dataclasses.fields(tables):
-        table = getattr(tables, field.name)
-        table.to_csv(partial / f"{field.name}.csv", index=False, float_format="%.7g")
+    if isinstance(tables, Results):
+        for name, table in tables.frames().items():
+            table.to_parquet(partial / f"{name}.parquet", index=False)
+    else:
+        for field in dataclasses.fields(tables):
+            table = getattr(tables, field.name)
+            table.to_csv(partial / f"{field.name}.csv", index=False, float_format="%.7g")
     write_json(dict(record), partial / "run.json")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return folder
 
 
+def record_of(
+    results: Results, bundle: Bundle, edition: str, settings: Any, **more: Any
+) -> dict[str, Any]:
+    """The run record of a run's counts: its settings, and what all its fits took.
+
+    ``seconds`` is the time of the fits, ``peak_memory_mb`` that of the processes side by side.
+    """
+    asked = {"edition": edition, "settings": settings.to_dict(), **more}
+    fits = results.fits
+    once = fits.drop_duplicates(["split", "seed", "fold", "process", "seconds"])
+    seconds = once["seconds"].sum() / max(getattr(settings, "n_jobs", 1), 1)
+    record = run_record(asked, bundle.data, bundle.kb, float(seconds))
+    workers = fits.groupby("process")["memory_mb"].max()
+    side_by_side = workers.nlargest(max(getattr(settings, "n_jobs", 1), 1)).sum()
+    record["peak_memory_mb"] = round(float(side_by_side), 1)
+    return record
+
+
 def _find(folder: Path) -> Path:
     """The folder as given, or else beside the package: ``results/ecoli/…`` of the checkout."""
     return folder if folder.is_dir() or folder.is_absolute() else asset(str(folder))
+
+
+def load_results(folder: str | Path) -> tuple[Results, dict[str, Any]]:
+    """Read the counts that `save_tables` wrote: what a run left behind, and its record.
+
+    Raises
+    ------
+    FileNotFoundError
+        A file is missing; the message says how to make it.
+    """
+    folder = _find(Path(folder))
+    frames = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+    for name in ("counts", "conditions", "fits"):
+        if name not in frames:
+            raise FileNotFoundError(
+                f"{folder / name}.parquet is missing; make the counts with `aligned run NOTEBOOK "
+                "--edition EDITION`, or give the folder that holds them."
+            )
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    counts, conditions, fits = (frames.pop(name) for name in ("counts", "conditions", "fits"))
+    return Results(counts, conditions, fits, frames), record
 
 
 def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[str, Any]]:

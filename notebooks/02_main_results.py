@@ -33,7 +33,6 @@ tables = ""  # folder with finished tables to show; empty: compute them now
 splits = ["control_safe", "perturbation", "condition"]  # the first is the headline
 n_seeds = 5
 folds = 5
-schedule = "A"
 n_networks = 3
 n_boot = 1000
 n_repeats = 20  # second runs of the experiments, for the noise ceiling
@@ -44,8 +43,6 @@ device = "auto"
 
 # %%
 import json
-import os
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -56,7 +53,6 @@ from myst_nb import glue
 
 import aligned as al
 from aligned._assets import asset
-from aligned.records import run_record
 from companion.book import workspace
 from companion.claims import scorecard
 from companion.main_results import report as main_report
@@ -65,7 +61,7 @@ from companion.main_results.repeats import repeats_of
 from companion.main_results.run import MainSettings, MainTables, run_main
 from companion.main_results.tables import INTEGRATED
 from companion.plot import plot_differences, plot_map, plot_radar, theme
-from companion.tables import load_tables, save_tables
+from companion.tables import load_results, load_tables, record_of, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -76,27 +72,19 @@ settings = MainSettings(
     splits=tuple(splits),
     seeds=tuple(range(seed, seed + n_seeds)),
     n_folds=folds,
-    schedule=schedule,
     n_boot=n_boot,
     n_jobs=jobs,
 )
 place = Path(out) if out else workspace(edition) / "tables" / "02_main_results"
 if tables:
-    results, record = load_tables(MainTables, tables)
+    counts, record = load_results(tables)
 else:
-    start = time.monotonic()
     bundle = al.load(edition)
-    memory: dict[int, float] = {}
     repeats = repeats_of(edition, bundle, n_repeats)
-    results = run_main(bundle, settings, repeats, memory=memory)
-    record = run_record(
-        {"edition": edition, "settings": settings.to_dict(), "n_repeats": n_repeats},
-        bundle.data,
-        bundle.kb,
-        time.monotonic() - start,
-    )
-    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
-    save_tables(results, place, record)
+    counts = run_main(bundle, settings, repeats, cache=workspace(edition) / "fits")
+    record = record_of(counts, bundle, edition, settings, n_repeats=n_repeats)
+    save_tables(counts, place, record)
+results = MainTables.of(counts, n_boot)
 headline, *other_splits = main_report.split_names(results)
 
 # %% tags=["hide-input"]

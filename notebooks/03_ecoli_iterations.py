@@ -50,8 +50,6 @@ out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
 # %%
-import os
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -62,7 +60,6 @@ from myst_nb import glue
 
 import aligned as al
 import companion as co
-from aligned.records import run_record
 from companion import plot
 from companion.book import workspace
 from companion.claims import published_stages, scorecard
@@ -102,20 +99,14 @@ settings = co.IterationSettings(
     n_jobs=jobs,
 )
 if tables:
-    results, record = co.load_tables(co.IterationTables, tables)
+    counts, record = co.load_results(tables)
 else:
-    start, memory = time.monotonic(), {}
     bundle = al.load(edition)
-    results = co.run_iterations(bundle, settings, memory=memory)
-    record = run_record(
-        {"edition": edition, "settings": settings.to_dict()},
-        bundle.data,
-        bundle.kb,
-        time.monotonic() - start,
-    )
-    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
+    counts = co.run_iterations(bundle, settings, cache=workspace(edition) / "fits")
+    record = co.record_of(counts, bundle, edition, settings)
     place = Path(out) if out else workspace(edition) / "tables" / "03_ecoli_iterations"
-    co.save_tables(results, place, record)
+    co.save_tables(counts, place, record)
+results = co.IterationTables.of(counts)
 headline = results.scores["split"].iloc[0]
 published = published_stages(edition, model.upper())
 

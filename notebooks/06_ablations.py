@@ -70,8 +70,7 @@ pd.set_option("display.max_colwidth", None)
 shared = {"split": split, "n_folds": folds, "n_boot": n_boot, "n_jobs": jobs}
 config = al.Config(device=device, n_networks=n_networks)
 seeds = tuple(range(seed, seed + n_seeds))
-parts = co.AblationSettings(config, tuple(variants), seeds=seeds, **shared)
-looking = co.ReliabilitySettings(config, tuple(trusted), seeds=seeds, **shared)
+parts = co.AblationSettings(config, tuple(variants), tuple(trusted), seeds=seeds, **shared)
 learning = co.EstimatorSettings(
     al.Config(device=device, n_networks=1),
     genes=tuple(genes),
@@ -81,34 +80,27 @@ learning = co.EstimatorSettings(
 )
 place = Path(out) if out else workspace(edition) / "tables" / "06_ablations"
 if tables:
-    results, record = co.load_tables(co.AblationTables, tables)
-    trust, trust_record = co.load_tables(co.ReliabilityTables, Path(tables) / "reliability")
+    counts, record = co.load_results(tables)
     estimators, learning_record = co.load_tables(co.EstimatorTables, Path(tables) / "estimators")
-    records = [record, trust_record, learning_record]
 else:
     bundle = al.load(edition)
-    records = []
-
-    def described(settings, start):
-        about = {"edition": edition, "settings": settings.to_dict()}
-        records.append(run_record(about, bundle.data, bundle.kb, time.monotonic() - start))
-        return records[-1]
-
-    start = time.monotonic()
-    results = co.run_ablations(bundle, parts)
-    co.save_tables(results, place, described(parts, start))
-    start = time.monotonic()
-    trust = co.run_reliability(bundle, looking)
-    co.save_tables(trust, place / "reliability", described(looking, start))
+    counts = co.run_ablations(bundle, parts, cache=workspace(edition) / "fits")
+    record = co.record_of(counts, bundle, edition, parts)
+    co.save_tables(counts, place, record)
     start = time.monotonic()
     estimators = co.run_estimators(bundle, learning)
-    co.save_tables(estimators, place / "estimators", described(learning, start))
+    about = {"edition": edition, "settings": learning.to_dict()}
+    learning_record = run_record(about, bundle.data, bundle.kb, time.monotonic() - start)
+    co.save_tables(estimators, place / "estimators", learning_record)
+records = [record, learning_record]
+results = co.AblationTables.of(counts, n_boot)
+trust = co.ReliabilityTables.of(counts, n_boot)
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 runs = "; ".join(
     f"{name}: {r['seconds']:,.0f} s, {r['created']}, commit `{str(r['commit'])[:10]}`"
-    for name, r in zip(("parts", "trust", "estimators"), records, strict=True)
+    for name, r in zip(("parts", "estimators"), records, strict=True)
 )
 display(
     Markdown(
@@ -299,7 +291,7 @@ report.estimator_rows(estimators).style.hide(axis="index")
 # committed tables of A-R-A-R, whichever edition this page shows:
 
 # %% tags=["full-width"]
-loop, _ = co.load_tables(co.IterationTables, "results/ecoli/03_ecoli_iterations")
+loop = co.IterationTables.of(co.load_results("results/ecoli/03_ecoli_iterations")[0])
 report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])).style.hide(axis="index")
 
 # %% [markdown]

@@ -71,24 +71,25 @@ class Yardsticks:
     original: KnowledgeBase
     complete: KnowledgeBase | None = None
 
+    def deduce(self, kb: KnowledgeBase, rows: Rows, genes: tuple[str, ...]) -> Int8:
+        """What a network says of these rows and genes under the yardsticks' closure."""
+        return kb.deduce(rows.x, **self.closing.kwargs)[:, kb.columns(genes)]  # type: ignore[arg-type]
+
     def deductions(
-        self, rows: Rows, refined: KnowledgeBase, genes: tuple[str, ...]
+        self, rows: Rows, refined: KnowledgeBase | None, genes: tuple[str, ...]
     ) -> dict[str, tuple[Int8, Bool]]:
-        """Yardstick -> (deduction, cells to score) on these rows."""
+        """Yardstick -> (deduction, cells to score) on these rows; ``refined`` only if given."""
         columns = self.original.columns(genes)
-
-        def deduce(kb: KnowledgeBase) -> Int8:
-            return kb.deduce(rows.x, **self.closing.kwargs)[:, columns]  # type: ignore[arg-type]
-
-        original = deduce(self.original)
         said = self.original.deduction(rows.x, **self.closing.kwargs)  # type: ignore[arg-type]
+        original, reached = said.delta[:, columns], said.reached[:, columns]
         result = {
             "original": (original, rows.counted),
-            "original, reached": (original, rows.counted & said.reached[:, columns]),
-            "refined": (deduce(refined), rows.counted),
+            "original, reached": (original, rows.counted & reached),
         }
+        if refined is not None:
+            result["refined"] = (self.deduce(refined, rows, genes), rows.counted)
         if self.complete is not None:
-            complete = deduce(self.complete)
+            complete = self.deduce(self.complete, rows, genes)
             result["heldout"] = (complete, rows.counted & (complete != original))
         return result
 

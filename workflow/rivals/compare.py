@@ -25,14 +25,15 @@ from aligned.data import with_split
 from aligned.data.rows import Rows
 from aligned.records import run_record, write_json
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
-from companion.fits import first_perturbed
+from companion.engine import counted
 from companion.rivals import RIVALS
-from companion.statistics import Bootstrap
+from companion.statistics import Key, Scores
 
 #: Tools whose table may lie in the folder: file -> name.
 TOOLS = {"gears": "GEARS", "state": "State"}
 BASELINES = ("no change", "class frequencies", "direct edges, else frequencies")
 OURS = "ALIGNED, integrated"
+SPLIT = "perturbation"
 OBJECTIVES = ("f_d", "balance")
 #: Shares of cells called that a threshold is chosen from.
 SHARES = np.geomspace(0.0005, 0.5, 30)
@@ -108,15 +109,9 @@ def scores(
             model = al.Aligned(config).fit(here, bundle.kb, "A", yardstick=dict(bundle.yardstick))
             test = rows.take(where["test"])
             called[OURS, objective][where["test"]] = model.predict(test.x).fused
-    bootstrap = Bootstrap(first_perturbed(rows, bundle.kb), 1, n_boot, 0, 2.0)
-    scored = {
-        key: bootstrap.score(
-            confusion(rows.y, calls, rows.counted)[None],
-            confusion(delta, calls, rows.counted)[None],
-        )
-        for key, calls in called.items()
-    }
-    found = []
+    all_scores = Scores(counted(bundle, called, SPLIT), n_boot)
+    scored = {key: all_scores.of(Key(SPLIT, key[0], objective=key[1])) for key in called}
+    table: list[dict[str, object]] = []
     for (method, objective), result in scored.items():
         row = {"method": method, "objective": objective, **result.row(), "n_conditions": len(rows)}
         for metric in ("f_d", "balanced"):
@@ -124,8 +119,8 @@ def scores(
             row |= dict(
                 zip((f"gain_{metric}{e}" for e in ("", "_low", "_high")), change, strict=True)
             )
-        found.append(row)
-    return pd.DataFrame(found)
+        table.append(row)
+    return pd.DataFrame(table)
 
 
 def effects_of(path: Path, bundle: al.Bundle, roles: pd.DataFrame) -> dict[str, np.ndarray]:
