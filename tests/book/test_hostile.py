@@ -9,6 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -41,6 +42,9 @@ NAMES = [
     "a|b|c",
     "&lt;b&gt;**bold**_it_",
 ]
+
+#: How the study's title begins; more than half of it, as the search asks before it shows a title.
+WORDS = "A study of our own with a long and plain name"
 
 
 def _literal(markup: str) -> str:
@@ -90,12 +94,12 @@ def _study(folder: Path, marker: Path) -> Path:
         f"{new[edge.source]}\t{'->' if edge.sign > 0 else '-|'}\t{new[edge.target]}"
         for edge in edges.itertuples()
     ]
-    call = f"{{{{{{cycler.__init__.__globals__.os.mkdir('{marker}')}}}}}}"
-    (folder / network).write_text("\n".join([*lines, call]))
+    call = f"{{{{cycler.__init__.__globals__.os.mkdir('{marker}')}}}}"
+    (folder / network).write_text("\n".join([*lines, f"{{{call}}}"]))
     sets = {f"{NAMES[i]} set {i}": [new[g] for g in genes[i : i + 8]] for i in range(len(NAMES))}
     write_gmt(sets, folder / "sets.gmt")
     settings = {
-        "title": f"Ours <img src=q onerror=ran()> </title> {call}",
+        "title": f"{WORDS} <img src=q onerror=ran()> </title> {{{{7*7}}}}",
         "data": data,
         "network": network,
         "gene_sets": "sets.gmt",
@@ -134,7 +138,7 @@ def test_the_card_and_the_first_page_hold_no_markup_of_the_studys(tmp_path: Path
     page = report_pages.welcome_page(study.title, bundle, [("01", node)])
     assert "getpid" in card
     assert "mkdir" in card
-    assert "mkdir" in page
+    assert "onerror" in page
     for text in (card, page):
         bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", text)
         assert not set("<{$") & set(bare)
@@ -197,12 +201,14 @@ def test_no_script_runs_and_every_name_is_read(
     tab.on("dialog", lambda dialog: (faults.append("a dialog"), dialog.dismiss()))
     shown = {}
     for page in [*toc_pages(report / "src" / "_toc.yml"), "genindex", "search"]:
-        tab.goto(f"{address}/html/{page}.html" + ("?q=ours" if page == "search" else ""))
+        asks = f"?q={quote(WORDS)}" if page == "search" else ""
+        tab.goto(f"{address}/html/{page}.html{asks}")
         if page == "search":
-            tab.wait_for_selector("#search-results li p.context", timeout=20_000)
+            tab.wait_for_selector("#search-results li a", timeout=20_000)
+            tab.wait_for_load_state("networkidle")
         faults += [f"a script ran on {page}"] * tab.evaluate("window.times || 0")
         shown[page] = tab.inner_text("body")
-        assert settings["title"] in tab.title(), page
+        faults += [] if settings["title"] in tab.title() else [f"{page} is titled {tab.title()}"]
     tab.goto(f"{address}/index.html")
     tab.wait_for_url("**/welcome.html")
     context.close()
