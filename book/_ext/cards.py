@@ -39,22 +39,27 @@ def _readable(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.1%}"
 
 
+def figure(key: str) -> str:
+    """A figure of a data card by its dotted key, e.g. ``ecoli.network.pairs``, as it is read."""
+    name, *inner = key.split(".")
+    try:
+        value: Any = _card(name)
+        for step in inner:
+            value = value[step]
+    except (KeyError, TypeError, FileNotFoundError) as error:
+        raise KeyError(f"no data card has {key!r}") from error
+    return _readable(value)
+
+
 class CardRole(SphinxRole):
     """``{card}`ecoli.network.pairs```: one figure of a data card."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """The figure as a text node, or an error that names the key."""
-        name, *keys = self.text.split(".")
         try:
-            value: Any = _card(name)
-            for key in keys:
-                value = value[key]
-        except (KeyError, TypeError, FileNotFoundError):
-            message = self.inliner.reporter.error(
-                f"no data card has {self.text!r}", line=self.lineno
-            )
-            return [], [message]
-        return [nodes.Text(_readable(value))], []
+            return [nodes.Text(figure(self.text))], []
+        except KeyError as error:
+            return [], [self.inliner.reporter.error(error.args[0], line=self.lineno)]
 
 
 class ScorecardDirective(SphinxDirective):
