@@ -51,8 +51,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
@@ -62,6 +61,7 @@ from companion import plot
 from companion.ablations import report
 from companion.book import workspace
 from companion.claims import scorecard
+from companion.literal import prose, styled
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -103,7 +103,7 @@ runs = "; ".join(
     for name, r in zip(("parts", "estimators"), records, strict=True)
 )
 display(
-    Markdown(
+    prose(
         f"These tables were {source}, on {records[0]['machine']['cpus']} cores ({runs}); data "
         f"`{records[0]['data_sha256'][:10]}`, network `{records[0]['network_sha256'][:10]}`."
     )
@@ -138,7 +138,7 @@ plt.show()
 # Choosing pays where *chosen side* lies right of the coin and of both "always".
 
 # %%
-Markdown(report.trust_sentence(trust))
+prose(report.trust_sentence(trust))
 
 # %% [markdown]
 # ## Does the adapter know when it is right?
@@ -168,7 +168,7 @@ plt.show()
 # least puts the cells in the right order, a flat one tells nothing.
 
 # %%
-report.ranking_rows(trust).style.hide(axis="index")
+styled(report.ranking_rows(trust))
 
 # %% [markdown]
 # The table is the same in one number: the chance that a cell where the symbols are right stands
@@ -201,7 +201,7 @@ plt.show()
 # %% tags=["full-width"]
 wrapped = {"white-space": "normal", "min-width": "6.5rem"}
 asked = ["reference", "loss", "knowledge", "estimator"]
-report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wrapped)
+styled(report.variant_rows(results, asked)).set_properties(**wrapped)
 
 # %% [markdown]
 # *Cells with symbols*: the share of all cells in which the deduction is used. Which side the
@@ -209,14 +209,14 @@ report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wr
 # the symbols are silent):
 
 # %% tags=["full-width"]
-report.choice_rows(results).style.hide(axis="index")
+styled(report.choice_rows(results))
 
 # %% [markdown]
 # **A random network**, its edges rewired and every degree kept, should make the adapter turn away
 # from the symbols:
 
 # %%
-report.random_rows(results).style.hide(axis="index")
+styled(report.random_rows(results))
 
 # %% [markdown]
 # ## How far to follow paths, how much to use, whom to trust
@@ -232,7 +232,7 @@ report.random_rows(results).style.hide(axis="index")
 
 # %% tags=["full-width"]
 asked = ["reference", "closure", "budget θ", "weights w"]
-report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wrapped)
+styled(report.variant_rows(results, asked)).set_properties(**wrapped)
 
 # %% [markdown]
 # ## Learning to choose
@@ -264,7 +264,7 @@ plt.show()
 # Dotted: 5%, where an estimator counts as having arrived.
 
 # %% tags=["full-width"]
-report.estimator_rows(estimators).style.hide(axis="index")
+styled(report.estimator_rows(estimators))
 
 # %% [markdown]
 # Start and end: mean over seeds, in brackets the least and the largest. Steps and seconds are
@@ -292,7 +292,7 @@ report.estimator_rows(estimators).style.hide(axis="index")
 
 # %% tags=["full-width"]
 loop = co.IterationTables.of(co.load_results("results/ecoli/03_ecoli_iterations")[0])
-report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])).style.hide(axis="index")
+styled(report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])))
 
 # %% [markdown]
 # Read it from left to right. What is high in the first column and low in the last follows the
@@ -319,7 +319,7 @@ print(brief[["f_d", "f_k", "balanced"]].round(2).to_string())
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
+styled(verdicts, precision=3).set_properties(
     subset=["statement", "published", "reason"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
@@ -327,7 +327,7 @@ verdicts.style.format(precision=3).hide(axis="index").set_properties(
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(report.answer(results, trust, estimators)))
+reply = prose(report.answer(results, trust, estimators))
 glue("answer-ablations", reply, display=False)
 reply
 

@@ -45,8 +45,10 @@ ORDER = {
         {"__main__"},
     ),
     "companion": (
-        {"statistics", "tables", "recovery", "fits", "rivals", "editions", "edits"},
-        {"topology", "loop"},
+        {"sources", "literal", "recovery", "rivals", "editions", "edits"},
+        {"engine", "topology"},
+        {"arms", "statistics", "tables"},
+        {"loop"},
         {"ablations", "inconsistency", "main_results", "noise", "hidden", "pathways"},
         {"claims", "plot"},
         {"book"},
@@ -277,6 +279,18 @@ def test_a_notebook_asks_states_its_budget_and_tags_its_numbers(name: str) -> No
     assert re.search(r"minute|second", opening), "say how long it takes on two cores"
     tags = {tag for cell in cells for tag in cell.metadata.get("tags", [])}
     assert {"parameters", "nbval-check-output"} <= tags
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_a_notebook_shows_names_as_text_only(name: str) -> None:
+    code = "\n".join(c.source for c in read_source(name).cells if c.cell_type == "code")
+    doors = r"\.style\b|\.to_html\(|\bStyler\b|\bMarkdown|\bHTML\(|\b(SVG|Javascript|IFrame)\("
+    assert re.findall(doors, code) == [], "show it with `prose` or `styled` of companion.literal"
+
+
+def test_no_page_is_a_template() -> None:
+    extensions = yaml.safe_load((ROOT / "_config.yml").read_text())["parse"]
+    assert "substitution" not in extensions["myst_enable_extensions"]
 
 
 def test_every_page_of_the_contents_has_a_source() -> None:

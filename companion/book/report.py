@@ -208,15 +208,16 @@ def _stage(
 def _config(title: str) -> dict[str, Any]:
     """The book's own settings, without what only the book has: references, API, data cards."""
     config = yaml.safe_load(asset("_config.yml").read_text(encoding="utf-8"))
-    config.update({"title": title, "author": "", "copyright": ""})
+    config.update({"title": " ".join(title.split()), "author": "", "copyright": ""})
     config.pop("bibtex_bibfiles", None)
     sphinx = config["sphinx"]
-    sphinx["local_extensions"] = {"offline_book": "book/_ext"}
+    sphinx["local_extensions"] = dict.fromkeys(("offline_book", "literal_titles"), "book/_ext")
     own = ("autodoc", "napoleon", "bibtex")
     kept = [name for name in sphinx["extra_extensions"] if not name.endswith(own)]
     sphinx["extra_extensions"] = kept
     settings = sphinx["config"].items()
     sphinx["config"] = {key: value for key, value in settings if not key.startswith(own)}
+    sphinx["config"]["smartquotes"] = False  # names keep their quotes and dashes
     return config
 
 

@@ -1,10 +1,12 @@
-"""``aligned init`` and ``aligned report``: from a reader's own files to a book, and every no."""
+"""``aligned init`` and ``aligned report``: from a reader's own files to a book, and every no.
+
+`tests/book/test_hostile.py` makes one report for real.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -286,24 +288,3 @@ def test_every_call_of_the_scorecard_lies_in_such_a_section(name: str) -> None:
         cell for cell in kept if re.search(r"^\w+ = scorecard\(", cell["source"], re.MULTILINE)
     ]
     assert calls == []
-
-
-# --------------------------------------------------------------------------- once, for real
-
-
-def test_a_tiny_study_end_to_end(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = {"folds": 3, "n_seeds": 1, "n_networks": 1, "align_steps": 5, "jobs": 1}
-    tiny |= {"splits": ["control_safe"], "heldout_share": 0.1}
-    _edit("notebooks", {"03_ecoli_iterations": tiny})(study)
-    assert _leave("report", str(study), "--device", "cpu") == 0
-    html = study / "report" / "html"
-    page = (html / "notebooks" / "03_ecoli_iterations.html").read_text()
-    assert "The claims" not in page
-    assert str(study) not in page
-    assert "<svg" in page or ".svg" in page
-    welcome = (html / "welcome.html").read_text()
-    assert "Alignment</strong> changes" in welcome
-    assert "https://" not in "".join(
-        re.findall(r'<(?:script|link)[^>]+(?:src|href)="([^"]+)', page)
-    )
-    shutil.rmtree(study / "report")
