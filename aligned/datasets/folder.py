@@ -27,11 +27,19 @@ import anndata
 import pandas as pd
 import yaml
 from anndata import AnnData
+from pydantic import BaseModel, ConfigDict, Field
 
-from aligned.datasets.bundle import DEFAULT_YARDSTICK, Bundle, check_yardstick, widen
+from aligned.datasets.bundle import (
+    DEFAULT_YARDSTICK,
+    Bundle,
+    Yardstick,
+    check_yardstick,
+    widen,
+)
 from aligned.datasets.contract import check_overlap, validate
 from aligned.datasets.edges import load_edges, read_table
 from aligned.knowledge import KnowledgeBase
+from aligned.reading import clean_names, read_text, read_yaml
 
 __all__ = [
     "assemble",
@@ -104,7 +112,7 @@ def load_folder(folder: Path) -> Bundle:
         load_data(folder / "data.h5ad"),
         load_edges(folder / "edges.csv"),
         other_edges=load_edges(other) if other.is_file() else None,
-        genes=read_table(genes, ["gene"]).set_index("gene") if genes.is_file() else None,
+        genes=_read_genes(genes) if genes.is_file() else None,
         gene_sets=read_gmt(sets) if sets.is_file() else {},
         card=_read_card(folder / "card.yaml", title=folder.name),
         where=str(folder),
@@ -170,18 +178,20 @@ def read_gmt(path: Path) -> dict[str, list[str]]:
     Raises
     ------
     ValueError
-        A line has no gene, or a name comes twice.
+        It is no text, a line has no gene, or a name is odd or comes twice.
     """
     sets: dict[str, list[str]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        name, *rest = line.split("\t")
-        genes = [gene for gene in rest[1:] if gene]
+        where = f"line {number} of {path}"
+        name, _, *rest = [*line.split("\t"), ""]
+        name = clean_names([name], where)[0]
+        genes = clean_names([gene for gene in rest if gene.strip()], where)
         if not genes or name in sets:
             fault = "repeats a name" if name in sets else "lists no gene"
             raise ValueError(
-                f"line {number} of {path} ({name!r}) {fault}; write name, description and genes, "
+                f"{where} ({name!r}) {fault}; write name, description and genes, "
                 "separated by tabs, each name once."
             )
         sets[name] = genes
@@ -256,7 +266,7 @@ def _about_genes(data: AnnData, table: pd.DataFrame | None) -> pd.DataFrame:
     name = known["name"] if "name" in known else pd.Series(None, index=every)
     about["name"] = name.astype(object).where(name.notna(), every.to_series()).astype(str)
     counts = known["go_count"] if "go_count" in known else pd.Series(0, index=every)
-    about["go_count"] = counts.fillna(0).astype(int)
+    about["go_count"] = pd.to_numeric(counts, errors="coerce").fillna(0).astype(int)
     listed = known["regulator"] if "regulator" in known else pd.Series(False, index=every)
     about["regulator"] = listed.isin([True, 1, "True", "true"])
     return about
@@ -284,8 +294,33 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     (folder / "card.yaml").write_text(text, encoding="utf-8")
 
 
+class _Card(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    title: str = ""
+    what: str = ""
+    licence: str = ""
+    citation: str = ""
+    yardstick: Yardstick = Field(default_factory=lambda: dict(DEFAULT_YARDSTICK))
+
+
 def _read_card(path: Path, title: str) -> dict[str, Any]:
-    card = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if not isinstance(card, dict):
-        raise ValueError(f"{path} is no mapping; write lines such as 'title: My screen'.")
-    return {"title": title, "yardstick": dict(DEFAULT_YARDSTICK), **card}
+    card = read_yaml(path, _Card) if path.is_file() else _Card()
+    return {"title": title, "yardstick": card.yardstick, **card.model_dump(exclude_unset=True)}
+
+
+def _read_genes(path: Path) -> pd.DataFrame:
+    table = read_table(path, ["gene"])
+    if "gene" not in table:
+        columns = ", ".join(map(str, table))[:99]
+        raise ValueError(f"{path} lacks the column gene (it has {columns}); name it so.")
+    table.index = pd.Index(clean_names(table.pop("gene"), f"the column gene of {path}"))
+    counts = pd.to_numeric(table.get("go_count", pd.Series(dtype=float)), errors="coerce")
+    wrong = ~((counts >= 0) & (counts < 10**6) & (counts % 1 == 0))
+    wrong &= table["go_count"].notna() if len(counts) else wrong
+    if wrong.any():
+        gene = wrong.idxmax()
+        raise ValueError(
+            f"{path} has go_count {table['go_count'][wrong].iloc[0]!r} for the gene {gene!r}; give "
+            "whole numbers from 0."
+        )
+    return table

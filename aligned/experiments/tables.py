@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from aligned._assets import asset
+from aligned.reading import read_text, reason
 from aligned.records import write_json
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ def _find(folder: Path) -> Path:
     return folder if folder.is_dir() or folder.is_absolute() else asset(str(folder))
 
 
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} cannot be read ({reason(error)}); make the tables again with `aligned run`."
+    )
+
+
 def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[str, Any]]:
     """Read what `save_tables` wrote: the tables, and the run record.
 
@@ -54,6 +61,8 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
     ------
     FileNotFoundError
         A file is missing; the message says how to make it.
+    ValueError
+        A file is damaged.
     """
     folder = _find(Path(folder))
     tables = {}
@@ -64,8 +73,15 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
                 f"{path} is missing; make the tables with `aligned run NOTEBOOK --edition "
                 "EDITION`, or give the folder that holds them."
             )
-        tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        try:
+            tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+        except Exception as error:
+            raise _damaged(path, error) from error
+    path = folder / "run.json"
+    try:
+        record = dict(json.loads(read_text(path)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from error
     for name, table in tables.items():
         for column in ("stage", "before", "after", "other"):
             if column in table:
