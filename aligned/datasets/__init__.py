@@ -15,6 +15,7 @@ from aligned.datasets.contract import check_overlap, validate
 from aligned.datasets.folder import load_data, load_edges, load_folder, load_h5ad, save
 from aligned.datasets.registry import DataError, DataFile, check, fetch, files
 from aligned.datasets.splits import folds, with_split
+from aligned.reading import reason
 
 __all__ = [
     "Bundle",
@@ -124,20 +125,31 @@ def _demo(seed: int) -> Bundle:
 def _ecoli(seed: int) -> Bundle:
     from aligned.datasets import ecoli
 
-    return ecoli.build(fetch("ecoli"), files("ecoli"), _yardstick("ecoli"))
+    return _made("ecoli", "ecoli", ecoli.build)
 
 
 def _human_tf(seed: int) -> Bundle:
     from aligned.datasets import human_tf
 
-    return human_tf.build(fetch("human_tf"), files("human_tf"), _yardstick("human_tf"))
+    return _made("human_tf", "human_tf", human_tf.build)
 
 
 def _human_unseen(seed: int) -> Bundle:
     from aligned.datasets import human_tf
 
-    originals, sources = fetch("human_tf"), files("human_tf")
-    return human_tf.build(originals, sources, _yardstick("human_unseen"), network="without_other")
+    return _made("human_unseen", "human_tf", human_tf.build, network="without_other")
+
+
+def _made(edition: str, originals: str, build: Callable[..., Bundle], **options: str) -> Bundle:
+    """What a recipe makes of its originals, or one sentence."""
+    paths, sources = fetch(originals), files(originals)
+    try:
+        return build(paths, sources, _yardstick(edition), **options)
+    except Exception as error:  # the hashes are right, so the registry or the recipe is not
+        raise DataError(
+            f"the originals of {edition} cannot be made into data ({reason(error)}); compare "
+            "data/registry.yaml and the recipe with those of the release."
+        ) from error
 
 
 def _yardstick(edition: str) -> dict[str, Any]:

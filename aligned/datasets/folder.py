@@ -25,6 +25,7 @@ from typing import Any
 
 import anndata
 import pandas as pd
+import scipy.sparse as sp
 import yaml
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,8 +39,9 @@ from aligned.datasets.bundle import (
 )
 from aligned.datasets.contract import check_overlap, validate
 from aligned.datasets.edges import load_edges, read_table
+from aligned.datasets.probe import probe
 from aligned.knowledge import KnowledgeBase
-from aligned.reading import clean_names, read_text, read_yaml
+from aligned.reading import clean_names, read_text, read_yaml, reason
 
 __all__ = [
     "assemble",
@@ -56,8 +58,13 @@ __all__ = [
 
 def read_h5ad(path: Path) -> AnnData:
     """Read an ``.h5ad`` file; ``ValueError`` in one sentence where it is none."""
+    probe(path)
     try:
-        return anndata.read_h5ad(path)
+        data = anndata.read_h5ad(path)
+        for matrix in (data.X, *data.layers.values(), *data.obsm.values()):
+            if isinstance(matrix, (sp.csr_matrix, sp.csc_matrix, sp.csr_array, sp.csc_array)):
+                matrix.check_format(full_check=True)  # C code follows, which trusts the indices
+        return data
     except Exception as error:
         raise ValueError(
             f"{path} cannot be read as .h5ad ({type(error).__name__}); write it with "
@@ -81,8 +88,10 @@ def load_data(path: str | Path) -> AnnData:
     data = read_h5ad(path)
     try:
         validate(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except Exception as error:
+        ours = isinstance(error, ValueError) and str(error).startswith("the data break")
+        odd = f"what it holds is of an odd kind ({reason(error)}); see `aligned.validate`."
+        raise ValueError(f"{path}: {error if ours else odd}") from error
     return data
 
 
@@ -320,7 +329,7 @@ def _read_genes(path: Path) -> pd.DataFrame:
     if wrong.any():
         gene = wrong.idxmax()
         raise ValueError(
-            f"{path} has go_count {table['go_count'][wrong].iloc[0]!r} for the gene {gene!r}; give "
-            "whole numbers from 0."
+            f"{path} has go_count {str(table['go_count'][wrong].iloc[0])[:60]!r} for the gene "
+            f"{gene[:60]!r}; give whole numbers from 0."
         )
     return table
