@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -168,7 +169,7 @@ def flaw(name: object) -> str:
     ('', 'has blanks at its ends', 'is a list')
     """
     if not isinstance(name, str):
-        whole = hasattr(name, "__index__") and not isinstance(name, bool)
+        whole = isinstance(name, Integral) and not isinstance(name, bool)
         return "" if whole else f"is a {type(name).__name__}"
     if not name.strip():
         return "is empty"

@@ -286,12 +286,12 @@ class Child:
         self._pipe.recv()
 
     def ask(self, kind: str, number: int) -> tuple[str, str]:
-        self._pipe.send((kind, number))
         try:
+            self._pipe.send((kind, number))
             if self._pipe.poll(LIMIT_S):
                 return self._pipe.recv()
             found = ("hang", f"more than {LIMIT_S:g} s")
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
             found = ("abort", f"the process ended with {self._process.exitcode}")
         self.stop()

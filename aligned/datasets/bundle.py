@@ -82,8 +82,8 @@ def check_yardstick(yardstick: Mapping[str, Any], where: str) -> None:
     whole = isinstance(k, int) and not isinstance(k, bool) and k >= 1
     if not whole or not isinstance(rule, str) or rule not in RULES or len(yardstick) > 2:
         raise ValueError(
-            f"the yardstick of {where} is {str(dict(yardstick))[:100]}; give k (a whole number from 1) and "
-            f"rule (one of {', '.join(RULES)})."
+            f"the yardstick of {where} is {str(dict(yardstick))[:100]}; give k (a whole "
+            f"number from 1) and rule (one of {', '.join(RULES)})."
         )
 
 

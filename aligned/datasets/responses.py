@@ -93,11 +93,11 @@ def _check_columns(frame: pd.DataFrame, path: Path) -> None:
             + (turned if {"gene", "genes"} & {c.lower() for c in columns} else "")
         )
     nameless = [c for c in columns if not c.strip() or c.startswith("Unnamed:")]
-    twice = [c for c in columns if re.sub(r"\.\d+$", "", c) in set(columns) - {c}]
+    once = [re.sub(r"\.\d+$", "", c) for c in columns]  # pandas numbers what comes again
+    twice = [c for c in columns if columns.count(c) > 1]
+    twice += [o for o, c in zip(once, columns, strict=True) if o in set(columns) - {c}]
     if nameless or twice:
-        what = (
-            f"the gene {twice[0].rsplit('.', 1)[0]!r} twice" if twice else "a column without name"
-        )
+        what = f"the gene {twice[0]!r} twice" if twice else "a column without name"
         raise ValueError(f"{path} has {what}; keep one column per gene, each with its name.")
     if len(frame) == 0 or set(columns) <= set(ABOUT):
         raise ValueError(

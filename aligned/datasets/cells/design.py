@@ -85,7 +85,7 @@ def gene_names(
                 best, names = hits, values
                 said = [f"genes are named by var[{name!r}], which fits the labels of the cells."]
     names = np.where(names == "", index, names)
-    names = np.array(clean_names(map(str, names), f"var of {file.path}"), dtype=str)
+    names = np.array(clean_names(map(str, names), f"var of {file.path}"), dtype=object)
     twice = pd.Index(names).duplicated()
     if twice.any() and not reading.keep_first:
         raise ValueError(
