@@ -91,6 +91,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "responses.parquet": lambda path: read_responses(path, 1.0),
     "predictions.csv": _predictions,
     "predictions.parquet": _predictions,
+    "predictions.h5ad": _predictions,
     "data.h5ad": load_data,
     "cells.h5ad": lambda path: import_cells(path, Reading(kind="ko")),
     "bundle/card.yaml": lambda path: load(path.parent),
@@ -111,7 +112,8 @@ def sound_files(folder: Path) -> None:
     about = {"title": "A study", "what": "made up", "licence": "CC0", "n": 3}
     save(Bundle(made.data, made.kb, None, made.go_counts, sets, about), folder / "bundle")
     shutil.copy(folder / "bundle" / "gene_sets.gmt", folder / "sets.gmt")
-    shutil.copy(folder / "bundle" / "data.h5ad", folder / "data.h5ad")
+    for name in ("data.h5ad", "predictions.h5ad"):
+        shutil.copy(folder / "bundle" / "data.h5ad", folder / name)
     responses, edges = example_tables()
     edges.to_csv(folder / "edges.csv", index=False)
     edges.to_parquet(folder / "edges.parquet")
