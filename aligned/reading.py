@@ -16,7 +16,16 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-__all__ = ["SCHEMA", "Settings", "clean_names", "flaw", "read_text", "read_yaml", "reason"]
+__all__ = [
+    "SCHEMA",
+    "Settings",
+    "clean_names",
+    "flaw",
+    "listed",
+    "read_text",
+    "read_yaml",
+    "reason",
+]
 
 Kind = TypeVar("Kind")
 
@@ -178,6 +187,18 @@ def flaw(name: object) -> str:
     return "" if name.isprintable() else "holds an invisible character"
 
 
+def listed(names: Iterable[object], longest: int = 200) -> str:
+    """Names in a message: joined by commas, on one line, cut where they are too many.
+
+    Examples
+    --------
+    >>> listed(["tf", "target", "mor"])
+    'tf, target, mor'
+    """
+    text = "".join(c if c.isprintable() else " " for c in ", ".join(map(str, names)))
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def reason(error: BaseException) -> str:
     """Another library's error in a few words on one line.
 
@@ -186,7 +207,7 @@ def reason(error: BaseException) -> str:
     >>> reason(KeyError("a"))
     "KeyError: 'a'"
     """
-    text = "".join(c if c.isprintable() else " " for c in str(error))
+    text = listed([error], 2000)
     kind = "" if isinstance(error, (yaml.YAMLError, ValueError)) and text else type(error).__name__
     return ": ".join(filter(None, (kind, " ".join(text.split())[:160].rstrip(".:; "))))
 
@@ -223,6 +244,8 @@ def _first_fault(error: ValidationError, kind: Any) -> str:
         return f"{inside}has the key {_short(key)}, which nobody reads; {hint}"
     if fault["type"] == "value_error":
         return f"{where}{': ' if where else ''}{fault['ctx']['error']}"
+    if fault["type"] == "json_invalid":
+        return "it holds text that is no Unicode; mend it."
     told = fault["msg"].removeprefix("Input ").rstrip(".")
     told = told[0].lower() + told[1:]
     return f"{where or 'it'} is {_short(fault['input'])}; it {told.removeprefix('it ')}{more}."

@@ -15,7 +15,7 @@ from anndata import AnnData
 
 from aligned.datasets.folder import read_h5ad
 from aligned.knowledge import KnowledgeBase
-from aligned.reading import clean_names, reason
+from aligned.reading import clean_names, listed, reason
 
 __all__ = ["Placed", "call", "place", "read_predictions"]
 
@@ -72,7 +72,7 @@ def read_predictions(path: Path, column: str = "") -> pd.DataFrame:
     if missing or chosen is None:
         lost = missing[0] if missing else column or _COLUMNS[0]
         raise ValueError(
-            f"{path} has no column {lost!r} (it has {', '.join(map(str, frame.columns))}); a table "
+            f"{path} has no column {lost!r} (it has {listed(frame.columns)}); a table "
             "of predictions needs condition, gene and prediction, or name yours with --column."
         )
     return _wide(frame, chosen, path)

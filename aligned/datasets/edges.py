@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from aligned.reading import clean_names, read_text, reason
+from aligned.reading import clean_names, listed, read_text, reason
 
 __all__ = ["ACTIVATES", "DUAL", "INHIBITS", "load_edges", "network_columns", "read_table"]
 
@@ -160,8 +160,8 @@ def _columns_missing(columns: list[str], missing: list[str], where: str) -> str:
         renames[next(near, "your_column")] = wanted
     several = "s" if len(missing) > 1 else ""
     return (
-        f"{where} lacks the column{several} {', '.join(missing)} (it has {', '.join(columns)}); "
-        f"rename yours, e.g. frame.rename(columns={renames!r})."
+        f"{where} lacks the column{several} {', '.join(missing)} (it has {listed(columns)}); "
+        f"rename yours, e.g. frame.rename(columns={listed([renames])})."
     )
 
 

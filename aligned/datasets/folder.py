@@ -41,7 +41,7 @@ from aligned.datasets.contract import check_overlap, validate
 from aligned.datasets.edges import load_edges, read_table
 from aligned.datasets.probe import probe
 from aligned.knowledge import KnowledgeBase
-from aligned.reading import clean_names, read_text, read_yaml, reason
+from aligned.reading import clean_names, listed, read_text, read_yaml, reason
 
 __all__ = [
     "assemble",
@@ -320,8 +320,7 @@ def _read_card(path: Path, title: str) -> dict[str, Any]:
 def _read_genes(path: Path) -> pd.DataFrame:
     table = read_table(path, ["gene"])
     if "gene" not in table:
-        columns = ", ".join(map(str, table))[:99]
-        raise ValueError(f"{path} lacks the column gene (it has {columns}); name it so.")
+        raise ValueError(f"{path} lacks the column gene (it has {listed(table)}); name it so.")
     table.index = pd.Index(clean_names(table.pop("gene"), f"the column gene of {path}"))
     counts = pd.to_numeric(table.get("go_count", pd.Series(dtype=float)), errors="coerce")
     wrong = ~((counts >= 0) & (counts < 10**6) & (counts % 1 == 0))

@@ -13,7 +13,7 @@ from anndata import AnnData
 
 from aligned.datasets.contract import LARGEST_CHANGE, validate
 from aligned.datasets.edges import read_table
-from aligned.reading import clean_names
+from aligned.reading import clean_names, listed
 
 __all__ = ["read_responses"]
 
@@ -87,7 +87,7 @@ def _check_columns(frame: pd.DataFrame, path: Path) -> None:
     if "perturbation" not in columns:
         turned = " If genes are your rows, turn the table (Paste Special, Transpose)."
         raise ValueError(
-            f"{path} lacks the column perturbation (it has {', '.join(columns[:5])}, …); name "
+            f"{path} lacks the column perturbation (it has {listed(columns[:5])}, …); name "
             "there what was perturbed, e.g. 'fnr-' (knock-out) or 'fnr+' (over-expression), one "
             "row per condition."
             + (turned if {"gene", "genes"} & {c.lower() for c in columns} else "")

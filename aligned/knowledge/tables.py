@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.reading import clean_names
+from aligned.reading import clean_names, listed
 
 __all__ = ["merge_edges", "pair_states", "read_edges", "state_changes"]
 
@@ -56,7 +56,7 @@ def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise ValueError(
             f"the network table lacks the column{'s' if len(missing) > 1 else ''} "
-            f"{', '.join(missing)} (it has {', '.join(map(str, frame.columns))}); rename yours, "
+            f"{', '.join(missing)} (it has {listed(frame.columns)}); rename yours, "
             f"e.g. frame.rename(columns={{'your_column': {missing[0]!r}}})."
         )
     empty = frame[["source", "target"]].isna().any(axis=1)

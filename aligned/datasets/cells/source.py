@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from anndata.io import read_elem, sparse_dataset
 
 from aligned.datasets.probe import probe
-from aligned.reading import reason
+from aligned.reading import listed, reason
 
 __all__ = ["CellFile", "open_cells"]
 
@@ -97,10 +97,11 @@ def open_cells(path: str | Path, layer: str = "") -> Iterator[CellFile]:
     _refuse(path)
     probe(path)
     with h5py.File(path, "r") as file:
-        if layer and layer not in file.get("layers", ()):
+        layers = file.get("layers", ())
+        if layer and layer not in layers:
             raise ValueError(
-                f"{path} has no layer {layer!r} (it has {_listed(file.get('layers', ()))}); name "
-                "one of those, or leave --layer out to read X."
+                f"{path} has no layer {layer!r} (it has {listed(layers) or 'none'}); name one of "
+                "those, or leave --layer out to read X."
             )
         try:
             found = _describe(path, file, f"layers/{layer}" if layer else "X")
@@ -141,7 +142,7 @@ def _refuse(path: Path) -> None:
         inside = [name for name in zipfile.ZipFile(path).namelist() if name.endswith(".h5ad")]
         raise ValueError(
             f"{path} is a zip archive; unpack it and give the .h5ad inside "
-            f"({_listed(inside) if inside else 'there seems to be none'})."
+            f"({listed(inside) if inside else 'there seems to be none'})."
         )
 
 
@@ -150,7 +151,3 @@ def _cut_short(path: Path, error: Exception) -> str:
         f"{path} cannot be read as .h5ad ({reason(error)}); it seems cut short, "
         "damaged or of another kind: download it again, or write it with adata.write_h5ad(path)."
     )
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(str, names)) or "none"
