@@ -97,6 +97,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "bundle/card.yaml": lambda path: load(path.parent),
     "bundle/genes.csv": lambda path: load(path.parent),
     "bundle/edges.csv": lambda path: load(path.parent),
+    "bundle/data.h5ad": lambda path: load(path.parent),
     "study/study.yaml": _study,
     "edition/edition.yaml": lambda path: load_edition(str(path.parent)),
     "registry.yaml": _registry,

@@ -19,7 +19,8 @@ from aligned import datasets
 from aligned.book.editions import editions, load_edition
 from aligned.book.study import read_study, write_study
 from aligned.cli.predictions import read_predictions
-from aligned.datasets import DataError, ecoli, files, load_data, load_edges, probe, registry
+from aligned.cli.publish import parameters
+from aligned.datasets import DataError, ecoli, files, load_data, load_edges, probe, registry, save
 from aligned.datasets.cells import Reading, import_cells
 from aligned.datasets.folder import read_gmt
 from aligned.datasets.responses import read_responses
@@ -341,6 +342,34 @@ def test_damaged_tables_are_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=rf"{name} cannot be read \(.*\); make the tables aga"):
             load_tables(IterationTables, tmp_path)
+
+
+@pytest.mark.parametrize("value", ["2024-13-45", 2000 * "[", 6000 * "9", "[1"])
+def test_a_parameter_that_is_no_yaml(value: str) -> None:
+    with pytest.raises(ValueError, match=r"the value in -p .* is not YAML; quote it"):
+        parameters([f"a={value}"])
+
+
+def test_names_of_genes_are_plain_text(tmp_path: Path) -> None:
+    made = al.simulate(n_genes=40, n_regulators=10, seed=1)
+    folder = save(al.Bundle(made.data, made.kb, None, made.go_counts, {}, {}), tmp_path / "a")
+    genes = pd.read_csv(folder / "genes.csv")
+    for column, value, words in (
+        ("name", "x\x1b[2J", r"as name of a gene, has the name 'x\\x1b\[2J' \(number 1\), which"),
+        ("gene", "x\ty", r"column gene of .*genes\.csv has the name 'x\\ty' \(number 1\)"),
+        ("go_count", "inf", r"genes\.csv has go_count 'inf' for the gene"),
+        ("go_count", "many", r"genes\.csv has go_count 'many' for the gene"),
+    ):
+        changed = genes.astype({column: object})
+        changed.loc[0, column] = value
+        changed.to_csv(folder / "genes.csv", index=False)
+        with pytest.raises(ValueError, match=words):
+            al.load(folder)
+    genes.drop(columns="gene").to_csv(folder / "genes.csv", index=False)
+    with pytest.raises(
+        ValueError, match=r"genes\.csv lacks the column gene \(it has name, go_coun"
+    ):
+        al.load(folder)
 
 
 def test_a_recipe_that_stumbles_says_so(monkeypatch) -> None:

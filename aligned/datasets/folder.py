@@ -238,7 +238,7 @@ def assemble(
     for table in (edges, other_edges):
         _check_edges(table, where)
     data = widen(data, edges, other_edges)
-    about = _about_genes(data, genes)
+    about = _about_genes(data, genes, where)
     listed = list(about.index[about["regulator"]])
     build = {"genes": data.uns["genes"], "names": about["name"].to_dict()}
     kb = KnowledgeBase.from_edges(edges, regulators=listed, **build)
@@ -266,16 +266,17 @@ def _check_edges(table: pd.DataFrame | None, where: str) -> None:
             raise ValueError(f"{where}: {error}") from error
 
 
-def _about_genes(data: AnnData, table: pd.DataFrame | None) -> pd.DataFrame:
+def _about_genes(data: AnnData, table: pd.DataFrame | None, where: str) -> pd.DataFrame:
     """Name, GO count and rank as regulator of every gene, from ``genes.csv`` or else ``var``."""
     every = pd.Index([str(gene) for gene in data.uns["genes"]])
     known = pd.DataFrame(data.var) if table is None else table
     known = known[~known.index.duplicated()].reindex(every)
     about = pd.DataFrame(index=every)
     name = known["name"] if "name" in known else pd.Series(None, index=every)
-    about["name"] = name.astype(object).where(name.notna(), every.to_series()).astype(str)
+    name = name.astype(object).where(name.notna(), every.to_series())
+    about["name"] = clean_names(name.astype(str), f"{where}, as name of a gene,")
     counts = known["go_count"] if "go_count" in known else pd.Series(0, index=every)
-    about["go_count"] = pd.to_numeric(counts, errors="coerce").fillna(0).astype(int)
+    about["go_count"] = pd.to_numeric(counts, errors="coerce").fillna(0).clip(0, 10**6).astype(int)
     listed = known["regulator"] if "regulator" in known else pd.Series(False, index=every)
     about["regulator"] = listed.isin([True, 1, "True", "true"])
     return about
