@@ -87,8 +87,8 @@ def parameters(words: list[str]) -> dict[str, Any]:
             raise ValueError(f"-p takes key=value, not {word!r}; for example -p seed=3.")
         try:
             found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f"the value in -p {word!r} is not YAML; quote it.") from None
+        except Exception:  # the parser's own, and dates or numbers that are none
+            raise ValueError(f"the value in -p {word[:60]!r} is not YAML; quote it.") from None
     return found
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from aligned._assets import asset
 from aligned.data import Bundle
+from aligned.reading import read_text, reason
 from aligned.records import run_record, write_json
 from companion.engine import Results
 
@@ -94,6 +95,12 @@ def load_results(folder: str | Path) -> tuple[Results, dict[str, Any]]:
     return Results(counts, conditions, fits, frames), record
 
 
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} cannot be read ({reason(error)}); make the tables again with `aligned run`."
+    )
+
+
 def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[str, Any]]:
     """Read what `save_tables` wrote: the tables, and the run record.
 
@@ -101,6 +108,8 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
     ------
     FileNotFoundError
         A file is missing; the message says how to make it.
+    ValueError
+        A file is damaged.
     """
     folder = _find(Path(folder))
     tables = {}
@@ -111,8 +120,15 @@ def load_tables(kind: type[Tables], folder: str | Path) -> tuple[Tables, dict[st
                 f"{path} is missing; make the tables with `aligned run NOTEBOOK --edition "
                 "EDITION`, or give the folder that holds them."
             )
-        tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        try:
+            tables[field.name] = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+        except Exception as error:
+            raise _damaged(path, error) from error
+    path = folder / "run.json"
+    try:
+        record = dict(json.loads(read_text(path)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from error
     for name, table in tables.items():
         for column in ("stage", "before", "after", "other"):
             if column in table:

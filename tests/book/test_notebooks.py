@@ -122,7 +122,7 @@ def test_parameters_are_read_with_their_defaults(checkout: Path) -> None:
 
 def test_an_edition_without_a_key_says_which(checkout: Path) -> None:
     (checkout / "notebooks" / "editions" / "half.yaml").write_text("edition: half\ntitle: H\n")
-    with pytest.raises(ValueError, match="edition 'half' lacks the key 'data'"):
+    with pytest.raises(ValueError, match=r"half\.yaml: it lacks the key 'data'; add it"):
         load_edition("half")
 
 

@@ -199,7 +199,7 @@ def _occupied(study: Path) -> None:
     [
         (_edit("treshold", 1), "has the key 'treshold', which nobody reads; did you mean 'thresh"),
         (_edit("threshold", None), "holds numbers other than -1, 0 and 1"),
-        (_edit("data", None), "names no data; add a line"),
+        (_edit("data", None), "study.yaml: it lacks the key 'data'; add it"),
         (_edit("notebooks", {}), "chooses no notebook"),
         (_edit("notebooks", {"99_none": {}}), "there is no notebook '99_none'; the notebooks are"),
         (_edit("notebooks", {"03_ecoli_iterations": {"fold": 3}}), "has no parameter 'fold'"),
