@@ -68,9 +68,9 @@ class ScorecardDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The page's Markdown, read as if it stood here."""
         lines = page_markdown(committed_card()).splitlines()
-        found = nodes.Element()
-        self.state.nested_parse(StringList(lines, "scorecard"), 0, found, match_titles=True)
-        return list(found.children)
+        page = self.state_machine.node  # sections go here, so what stands before them must too
+        self.state.nested_parse(StringList(lines, "scorecard"), 0, page, match_titles=True)
+        return []
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
