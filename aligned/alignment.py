@@ -1,9 +1,13 @@
-"""The adapter: who is right, gene by gene — the network's prediction or the deduction?
+"""The adapter: who is right, gene by gene — the model's prediction or the deduction?
 
 ``ȳ_i = ŷ_i`` where ``a_i = 0`` and ``δ_i`` where ``a_i = 1``. Per condition (row), over its m
 observed cells, the choice ``a`` costs
 
 ``L_a(a; x) = C_i·‖δ - ȳ‖_0 + C_l·max(‖a‖_0 - K, 0) + C_w·(wᵀ(1-a) + (1-w)ᵀa)``, ``K = ⌊θm⌋``.
+
+Fusion, loss and optimum take NumPy arrays (or lists) and torch tensors alike, and return what they
+were given: each is written once, in the operators that both share. The trust ``w`` holds one number
+per gene, shape (m,), or one per cell, shape (b, m).
 """
 
 from __future__ import annotations
@@ -19,114 +23,144 @@ from aligned.config import Config
 
 __all__ = [
     "GeneWeights",
-    "adapter_gradient",
     "adapter_loss",
     "allowed_cells",
-    "cell_gradient",
     "fuse",
     "gene_weights",
+    "local_gradient",
+    "moving_average",
     "normalised_regret",
     "optimal_adapter",
+    "reinforce_gradient",
 ]
 
 Float = npt.NDArray[np.float64]
-Int8 = npt.NDArray[np.int8]
-Bool = npt.NDArray[np.bool_]
+Tensor = torch.Tensor
 
 
-def fuse(y_hat: npt.ArrayLike, delta: npt.ArrayLike, a: npt.ArrayLike) -> Int8:
-    """Fusion ``ȳ``: the deduction where ``a`` is 1, the network's prediction elsewhere.
+def fuse(y_hat: Any, delta: Any, a: Any) -> Any:
+    """Fusion ``ȳ = a·δ + (1 - a)·ŷ``: the deduction where ``a`` is 1, the prediction elsewhere.
+
+    Parameters
+    ----------
+    y_hat, delta, a : array or tensor of one shape
+        Prediction and deduction in {-1, 0, 1}, choices in {0, 1}.
+
+    Returns
+    -------
+    array or tensor of int8
 
     Examples
     --------
     >>> fuse([1, 0, -1], [0, 1, 1], [0, 1, 0]).tolist()
     [1, 1, -1]
     """
-    return np.where(np.asarray(a, dtype=bool), delta, y_hat).astype(np.int8)
+    y_hat, delta, a = _as_int8(y_hat, delta, a)
+    return a * delta + (1 - a) * y_hat
 
 
-# --------------------------------------------------------------------------------------- loss
+# ------------------------------------------------------------------------------ at the door
 
 
-def _budget(observed: Any, theta: float) -> Any:
-    """``K = floor(θ·m + 1e-9)`` per row; m = observed cells."""
-    return np.floor(theta * observed.sum(axis=-1) + 1e-9)
-
-
-def _as_cells(*arrays: npt.ArrayLike) -> tuple[npt.NDArray[Any], ...]:
-    cells = [np.atleast_2d(np.asarray(v)) for v in arrays]
-    if len({c.shape for c in cells}) > 1:
-        shapes = ", ".join(str(c.shape) for c in cells)
+def _as_int8(*arrays: Any) -> tuple[Any, ...]:
+    """Tensors stay tensors, all else becomes an array; int8, of one shape."""
+    cells = tuple(
+        v.to(torch.int8) if isinstance(v, Tensor) else np.asarray(v).astype(np.int8, copy=False)
+        for v in arrays
+    )
+    if len({tuple(c.shape) for c in cells}) > 1:
+        shapes = ", ".join(str(tuple(c.shape)) for c in cells)
         raise ValueError(f"choices, predictions and deductions differ in shape ({shapes}).")
-    return tuple(cells)
+    return cells
 
 
-def _checked_weights(w: npt.ArrayLike, m: int) -> Float:
-    weights = np.asarray(w, dtype=np.float64)
-    if weights.shape != (m,):
-        raise ValueError(f"w has shape {weights.shape}; give one weight per gene, shape ({m},).")
+def _rows(observed: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Observed cells (all, if None) and the other arrays as rows, shape (b, m)."""
+    cells = [v.reshape(-1, v.shape[-1]) for v in _as_int8(*arrays)]
+    if observed is None:
+        return (cells[0] == cells[0], *cells)
+    seen = observed if isinstance(observed, Tensor) else np.atleast_2d(np.asarray(observed, bool))
+    return (seen, *cells)
+
+
+def _checked_weights(w: Any, shape: tuple[int, ...]) -> Any:
+    """Weights in double precision, so that sums over genes are good to the last digit."""
+    weights = w.double() if isinstance(w, Tensor) else np.asarray(w, dtype=np.float64)
+    if tuple(weights.shape) not in (tuple(shape), tuple(shape[1:])):
+        raise ValueError(
+            f"w has shape {tuple(weights.shape)}; give one weight per gene, shape ({shape[1]},), "
+            f"or one per cell, shape {tuple(shape)}."
+        )
     if not ((weights >= 0) & (weights <= 1)).all():
         raise ValueError("w holds a value outside [0, 1]; weights are degrees of trust.")
     return weights
 
 
+def allowed_cells(delta: Any, observed: Any, config: Config) -> Any:
+    """Where symbols may be used: a mask of observed cells, with ``speak_only`` those where δ ≠ 0.
+
+    Parameters
+    ----------
+    delta, observed : array or tensor, shape (b, m)
+    config : Config
+        ``speak_only``.
+    """
+    return observed & (delta != 0) if config.speak_only else observed
+
+
+# --------------------------------------------------------------------------------------- loss
+
+
+def _budget(observed: Any, theta: float, w: Any) -> Any:
+    """``K = floor(θ·m + 1e-9)`` per row, m = observed cells; in the (double) precision of w."""
+    return (theta * observed.sum(axis=-1, dtype=w.dtype) + 1e-9) // 1
+
+
 def adapter_loss(
-    a: npt.ArrayLike,
-    y_hat: npt.ArrayLike,
-    delta: npt.ArrayLike,
-    w: npt.ArrayLike,
-    config: Config,
-    observed: npt.ArrayLike | None = None,
-) -> Float:
+    a: Any, y_hat: Any, delta: Any, w: Any, config: Config, observed: Any | None = None
+) -> Any:
     """The adapter's loss ``L_a`` of each condition (the paper's Eq. 4).
 
     Parameters
     ----------
-    a : array in {0, 1}, shape (b, m)
+    a : array or tensor in {0, 1}, shape (b, m)
         Choices. With ``config.speak_only`` only choices that are 0 wherever δ is 0 are allowed;
         the loss is the formula for any ``a``, the restriction is `optimal_adapter`'s.
-    y_hat, delta : array of int, shape (b, m)
+    y_hat, delta : array or tensor of int, shape (b, m)
         Prediction and deduction.
-    w : array, shape (m,)
-        Trust in symbols per gene, in [0, 1].
+    w : array or tensor, shape (m,) or (b, m)
+        Trust in symbols per gene, or per cell, in [0, 1].
     config : Config
         ``c_inc, c_len, c_weight, theta``.
-    observed : array of bool, shape (b, m), optional
+    observed : array or tensor of bool, shape (b, m), optional
         Cells that count.
 
     Returns
     -------
-    ndarray of float64, shape (b,)
+    array or tensor of float64, shape (b,)
 
     Examples
     --------
     >>> adapter_loss([[0, 1]], [[0, 0]], [[1, 1]], [0.5, 0.5], Config(theta=0.0)).tolist()
     [8.0]
     """
-    a, y_hat, delta = _as_cells(a, y_hat, delta)
-    weights = _checked_weights(w, a.shape[1])
-    seen = np.ones(a.shape, bool) if observed is None else np.atleast_2d(np.asarray(observed, bool))
-    y_bar = np.where(a == 1, delta, y_hat)
-    inconsistency = ((delta != y_bar) & seen).sum(axis=1)
-    used = ((a == 1) & seen).sum(axis=1)
-    length = np.maximum(used - _budget(seen, config.theta), 0)
-    weight = (np.where(a == 1, 1 - weights, weights) * seen).sum(axis=1)
-    total = config.c_inc * inconsistency + config.c_len * length + config.c_weight * weight
-    return np.asarray(total, dtype=np.float64)
+    seen, a, y_hat, delta = _rows(observed, a, y_hat, delta)
+    w = _checked_weights(w, delta.shape)
+    inconsistency = ((delta != fuse(y_hat, delta, a)) & seen).sum(axis=1)
+    excess = (a * seen).sum(axis=1) - _budget(seen, config.theta, w)
+    weight = ((w * (1 - a) + (1 - w) * a) * seen).sum(axis=1)
+    length = excess * (excess > 0)
+    return config.c_inc * inconsistency + config.c_len * length + config.c_weight * weight
 
 
-def _gains(y_hat: Any, delta: Any, w: Float, config: Config) -> Float:
+def _gain(differ: Any, w: Any, config: Config) -> Any:
     """``g_i = C_i[ŷ_i ≠ δ_i] + C_w(2w_i - 1)``: what choosing symbols saves, length aside."""
-    return np.asarray(config.c_inc * (y_hat != delta) + config.c_weight * (2 * w - 1))
+    return config.c_inc * differ + config.c_weight * (2 * w - 1)
 
 
 def optimal_adapter(
-    y_hat: npt.ArrayLike,
-    delta: npt.ArrayLike,
-    w: npt.ArrayLike,
-    config: Config,
-    observed: npt.ArrayLike | None = None,
-) -> Int8:
+    y_hat: Any, delta: Any, w: Any, config: Config, observed: Any | None = None
+) -> Any:
     """The choices that minimise ``L_a`` exactly, for a fixed prediction.
 
     Rank the genes by gain ``g_i = C_i[ŷ_i ≠ δ_i] + C_w(2w_i - 1)``; take those with ``g_i > 0`` up
@@ -139,36 +173,23 @@ def optimal_adapter(
 
     Returns
     -------
-    ndarray of int8 in {0, 1}, shape (b, m)
+    array or tensor of int8 in {0, 1}, shape (b, m)
 
     Examples
     --------
     >>> optimal_adapter([[0, 0]], [[1, 0]], [0.5, 0.5], Config(theta=1.0)).tolist()
     [[1, 0]]
     """
-    y_hat, delta = _as_cells(y_hat, delta)
-    weights = _checked_weights(w, y_hat.shape[1])
-    seen = (
-        np.ones(y_hat.shape, bool)
-        if observed is None
-        else np.atleast_2d(np.asarray(observed, bool))
-    )
-    allowed = seen & (delta != 0) if config.speak_only else seen
-    gain = np.where(allowed, _gains(y_hat, delta, weights, config), -np.inf)
-    rank = np.empty(gain.shape, dtype=np.intp)
-    order = np.argsort(-gain, axis=1, kind="stable")
-    np.put_along_axis(rank, order, np.arange(gain.shape[1])[None, :], axis=1)
-    price = np.where(rank < _budget(seen, config.theta)[:, None], 0.0, config.c_len)
-    return (gain > price).astype(np.int8)
+    seen, y_hat, delta = _rows(observed, y_hat, delta)
+    w = _checked_weights(w, delta.shape)
+    gain = _gain(y_hat != delta, w, config) * allowed_cells(delta, seen, config)
+    rank = (-gain).argsort(stable=True).argsort()
+    price = config.c_len * (rank >= _budget(seen, config.theta, w)[:, None])
+    return _as_int8(gain > price)[0]
 
 
 def normalised_regret(
-    a: npt.ArrayLike,
-    y_hat: npt.ArrayLike,
-    delta: npt.ArrayLike,
-    w: npt.ArrayLike,
-    config: Config,
-    observed: npt.ArrayLike | None = None,
+    a: Any, y_hat: Any, delta: Any, w: Any, config: Config, observed: Any | None = None
 ) -> float:
     """Regret of choices, summed over rows: 0 = optimal, 1 = no better than never using symbols.
 
@@ -176,102 +197,111 @@ def normalised_regret(
     """
     best = optimal_adapter(y_hat, delta, w, config, observed)
     losses = [
-        adapter_loss(choice, y_hat, delta, w, config, observed).sum()
-        for choice in (a, best, np.zeros_like(best))
+        float(adapter_loss(choice, y_hat, delta, w, config, observed).sum())
+        for choice in (a, best, 0 * best)
     ]
     span = losses[2] - losses[1]
-    return float((losses[0] - losses[1]) / span) if span > 0 else float("nan")
+    return (losses[0] - losses[1]) / span if span > 0 else float("nan")
 
 
 # ---------------------------------------------------------------------------------- learning
 
 
-def adapter_gradient(
-    logits: torch.Tensor,
-    y_hat: torch.Tensor,
-    delta: torch.Tensor,
-    w: torch.Tensor,
-    observed: torch.Tensor,
+def _draw(cells: Tensor, generator: torch.Generator) -> Tensor:
+    """Choices of the adapter, one per logit: 1 with probability ``σ(logit)``."""
+    p = torch.sigmoid(cells.detach())
+    return torch.rand(p.shape, generator=generator, device=p.device) < p
+
+
+def _at(w: Tensor, row: Tensor, gene: Tensor) -> Tensor:
+    """Weights of single cells, from one per gene or one per cell."""
+    return w[gene] if w.ndim == 1 else w[row, gene]
+
+
+def reinforce_gradient(
+    cells: Tensor,
+    row: Tensor,
+    gene: Tensor,
+    y_hat: Tensor,
+    delta: Tensor,
+    w: Tensor,
+    observed: Tensor,
     config: Config,
     generator: torch.Generator,
-    baseline: torch.Tensor | float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """A scalar whose gradient estimates that of ``E_a[L_a]``, summed over rows.
+    baseline: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """REINFORCE (Williams 1992): ``(L_a - baseline)·∇log f_a(a)``, summed over rows.
 
     Parameters
     ----------
-    logits : tensor, shape (b, m)
-        Logits of ``f_a``.
-    y_hat, delta : tensor of int, shape (b, m)
-    w : tensor, shape (m,)
+    cells : tensor, shape (cells,)
+        Logits of ``f_a`` at the cells where symbols may be used (`allowed_cells`).
+    row, gene : tensor of int, shape (cells,)
+        Where these cells lie.
+    y_hat, delta : tensor of int8, shape (b, m)
+        Prediction and deduction.
+    w : tensor, shape (m,) or (b, m)
     observed : tensor of bool, shape (b, m)
     config : Config
-        ``estimator`` is ``"local"`` or ``"reinforce"``.
     generator : torch.Generator
-        Draws the actions.
-    baseline : float or tensor, shape (b,)
-        Baseline of ``reinforce``: a moving average of earlier losses.
+        Draws the choices.
+    baseline : tensor scalar, optional
+        The `moving_average` of earlier losses; none at first.
 
     Returns
     -------
     (tensor scalar, tensor of shape (b,))
-        The surrogate to differentiate, and the losses of the drawn actions.
-
-    Notes
-    -----
-    ``local``: given the other draws, switching gene i from 0 to 1 changes the loss by exactly
-    ``D_i = -C_i[ŷ_i ≠ δ_i] + C_w(1 - 2w_i) + C_l·[‖a_-i‖_0 + 1 > K]``, and ``Σ_i D_i ∇p_i`` is an
-    unbiased gradient.
-    ``reinforce``: ``(L_a - baseline) ∇log f_a(a)`` (Williams 1992).
+        A surrogate whose gradient is an unbiased estimate of that of ``E_a[L_a]``, and the losses
+        `adapter_loss` of the choices drawn.
     """
-    row, gene = allowed_cells(delta, observed, config)
-    cells = logits[row, gene]
-    return cell_gradient(cells, row, gene, y_hat, delta, w, observed, config, generator, baseline)
+    drawn = _draw(cells, generator)
+    a = torch.zeros_like(delta)
+    a[row, gene] = drawn.to(a.dtype)
+    losses = adapter_loss(a, y_hat, delta, w, config, observed)
+    sign = drawn.to(cells.dtype) * 2 - 1
+    log_prob = torch.nn.functional.logsigmoid(sign * cells)
+    advantage = losses if baseline is None else losses - baseline
+    return (advantage[row].to(cells.dtype) * log_prob).sum(), losses
 
 
-def allowed_cells(
-    delta: torch.Tensor, observed: torch.Tensor, config: Config
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Row and gene of every cell where symbols may be used: two tensors of shape (cells,)."""
-    allowed = observed & (delta != 0) if config.speak_only else observed
-    row, gene = allowed.nonzero(as_tuple=True)
-    return row, gene
+def moving_average(baseline: Tensor | None, losses: Tensor) -> Tensor:
+    """The baseline after these losses: nine parts of what it was, one of their mean."""
+    mean = losses.mean()
+    return mean if baseline is None else 0.9 * baseline + 0.1 * mean
 
 
-def cell_gradient(
-    cells: torch.Tensor,
-    row: torch.Tensor,
-    gene: torch.Tensor,
-    y_hat: torch.Tensor,
-    delta: torch.Tensor,
-    w: torch.Tensor,
-    observed: torch.Tensor,
+def local_gradient(
+    cells: Tensor,
+    row: Tensor,
+    gene: Tensor,
+    y_hat: Tensor,
+    delta: Tensor,
+    w: Tensor,
+    observed: Tensor,
     config: Config,
     generator: torch.Generator,
-    baseline: torch.Tensor | float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `adapter_gradient`, from the logits of the allowed cells alone, shape (cells,)."""
-    p = torch.sigmoid(cells)
-    draws = torch.rand(p.shape, generator=generator, device=p.device)
-    a = draws < p.detach()
-    differ = (y_hat != delta) & observed
-    gain = config.c_inc * differ[row, gene] + config.c_weight * (2 * w[gene] - 1)
+) -> Tensor:
+    """``Σ_i D_i·∇p_i``: what each choice changes, given all others, times the slope of its p.
 
-    def per_row(values: torch.Tensor) -> torch.Tensor:
-        return w.new_zeros(len(delta)).index_add_(0, row, values.to(w.dtype))
+    Switching cell i from 0 to 1 while the other draws stay changes ``L_a`` by exactly
+    ``D_i = -C_i[ŷ_i ≠ δ_i] + C_w(1 - 2w_i) + C_l·[‖a_-i‖_0 + 1 > K]``.
 
-    # in double precision: θ·m in float32 can fall below a whole number
-    budget = torch.floor(config.theta * observed.sum(dim=1).double() + 1e-9).to(w.dtype)
-    used = per_row(a)
-    silent = config.c_inc * differ.sum(dim=1) + config.c_weight * (observed.to(w.dtype) @ w)
-    losses = silent - per_row(gain * a) + config.c_len * torch.clamp(used - budget, min=0)
-    if config.estimator == "reinforce":
-        sign = a.to(p.dtype) * 2 - 1
-        log_prob = torch.nn.functional.logsigmoid(sign * cells)
-        return ((losses - baseline)[row].detach() * log_prob).sum(), losses.detach()
-    over = (used[row] - a.to(w.dtype) + 1) > budget[row]
-    change = config.c_len * over - gain
-    return (change.detach() * p).sum(), losses.detach()
+    Parameters
+    ----------
+    As for `reinforce_gradient`, without a baseline: there is almost no variance to be taken away.
+
+    Returns
+    -------
+    tensor scalar
+        A surrogate whose gradient is an unbiased estimate of that of ``E_a[L_a]``, over all rows.
+    """
+    a = _draw(cells, generator).double()
+    used = a.new_zeros(len(delta)).index_add_(0, row, a)
+    over = (used[row] - a + 1) > _budget(observed, config.theta, used)[row]
+    differ, trust = y_hat[row, gene] != delta[row, gene], _at(w, row, gene)
+    over, differ, trust = (v.to(cells.dtype) for v in (over, differ, trust))
+    change = config.c_len * over - _gain(differ, trust, config)
+    return (change * torch.sigmoid(cells)).sum()
 
 
 # ----------------------------------------------------------------------------------- weights
@@ -297,8 +327,9 @@ def gene_weights(
 
     ``w`` is the mean of the parts that are switched on (and known):
 
-    - ``conflicts``: ``(agree + ½) / (agree + conflict + 1)``, counted where labelled data and
-      deduction both speak; on *training* conditions only;
+    - ``conflicts``: ``(agree + ½) / (agree + conflict + 1)``, on *training* conditions only. A
+      conflict is ``y ≠ δ`` wherever the deduction speaks, "unchanged" included (``"gene"``);
+      ``"full"`` counts only cells where labelled data speak, too;
     - ``go``: ``log(1 + GO annotations) / max``;
     - ``grn``: ``log(1 + in-degree in the network) / max``.
 
@@ -325,8 +356,10 @@ def gene_weights(
         return GeneWeights(np.full(m, 0.5), {})
     if config.weights == "random":
         return GeneWeights(np.asarray(np.random.default_rng(config.seed).random(m)), {})
-    both = counted & (y != 0) & (delta != 0)
-    agree, conflict = (both & (y == delta)).sum(axis=0), (both & (y != delta)).sum(axis=0)
+    spoken = counted & (delta != 0)
+    if config.weights == "full":
+        spoken &= y != 0
+    agree, conflict = (spoken & (y == delta)).sum(axis=0), (spoken & (y != delta)).sum(axis=0)
     parts: dict[str, Float] = {}
     if config.use_conflicts:
         parts["conflicts"] = (agree + 0.5) / (agree + conflict + 1.0)

@@ -34,7 +34,8 @@ CHOICES: dict[str, dict[str, str]] = {
         "argmax": "call the most probable class (the paper's)",
     },
     "weights": {
-        "full": "the mean of the parts switched on",
+        "gene": "the mean of the parts switched on; a conflict is any cell where δ ≠ 0 is not met",
+        "full": "the same, but a gene that stays unchanged is no conflict (the paper preset's)",
         "constant": "½ for every gene",
         "random": "uniform at random, seeded",
     },
@@ -143,7 +144,7 @@ class Config:
     class_weight_power: float = 0.5
     pseudo_weight: float = 1.0
     unlabelled: str = "regulators"
-    weights: str = "full"
+    weights: str = "gene"
     use_conflicts: bool = True
     use_go: bool = True
     use_grn: bool = True
@@ -203,6 +204,7 @@ class Config:
             "c_weight": 0.5,
             "speak_only": False,
             "decision": "argmax",
+            "weights": "full",
             "n_networks": 1,
             "hidden": 64,
             "learning_rate": 1e-3,

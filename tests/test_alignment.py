@@ -16,12 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aligned.alignment import (
-    adapter_gradient,
     adapter_loss,
+    allowed_cells,
     fuse,
     gene_weights,
+    local_gradient,
+    moving_average,
     normalised_regret,
     optimal_adapter,
+    reinforce_gradient,
 )
 from aligned.config import Config
 
@@ -51,7 +54,8 @@ def cases(draw: st.DrawFn, max_rows: int = 3, max_genes: int = 7) -> Case:
         row = st.lists(st.sampled_from(values), min_size=m, max_size=m)
         return np.array(draw(st.lists(row, min_size=b, max_size=b)))
 
-    w = draw(st.lists(st.integers(0, 20).map(lambda i: i / 20), min_size=m, max_size=m))
+    size = draw(st.sampled_from((m, b * m)))  # a weight per gene, or per cell
+    w = np.array(draw(st.lists(st.integers(0, 20), min_size=size, max_size=size))) / 20
     config = Config(
         theta=draw(st.integers(0, 20).map(lambda i: i / 20)),  # θ·m is rarely whole
         c_inc=draw(st.sampled_from((0.0, 0.1, 1.0))),
@@ -60,12 +64,13 @@ def cases(draw: st.DrawFn, max_rows: int = 3, max_genes: int = 7) -> Case:
         speak_only=draw(st.booleans()),
     )
     observed = cells((0, 1, 1, 1)).astype(bool)
-    return Case(cells((-1, 0, 1)), cells((-1, 0, 1)), np.array(w), config, observed)
+    w = w if size == m else w.reshape(b, m)
+    return Case(cells((-1, 0, 1)), cells((-1, 0, 1)), w, config, observed)
 
 
 def loss_by_hand(case: Case, a: np.ndarray) -> list[float]:
     """The formula, cell by cell; the budget in exact fractions."""
-    c = case.config
+    c, w = case.config, np.broadcast_to(case.w, a.shape)
     result = []
     for i in range(len(a)):
         cells = [j for j in range(a.shape[1]) if case.observed[i, j]]
@@ -74,7 +79,7 @@ def loss_by_hand(case: Case, a: np.ndarray) -> list[float]:
         for j in cells:
             fused = case.delta[i, j] if a[i, j] else case.y_hat[i, j]
             total += c.c_inc * (fused != case.delta[i, j])
-            total += c.c_weight * (1 - case.w[j] if a[i, j] else case.w[j])
+            total += c.c_weight * (1 - w[i, j] if a[i, j] else w[i, j])
             used += int(a[i, j])
         result.append(total + c.c_len * max(used - budget, 0))
     return result
@@ -100,6 +105,13 @@ def test_the_loss_is_its_formula_cell_by_cell(case: Case, data: st.DataObject) -
     assert loss.shape == (len(a),)
     assert loss.dtype == np.float64
     npt.assert_allclose(loss, loss_by_hand(case, a), atol=1e-12)
+    arrays = (a, case.y_hat, case.delta, case.w, case.observed)
+    ta, ty, td, tw, ts = map(torch.tensor, arrays)
+    npt.assert_allclose(adapter_loss(ta, ty, td, tw, case.config, ts), loss, atol=1e-12)
+    best = optimal_adapter(ty, td, tw, case.config, ts)
+    assert best.dtype == torch.int8
+    theirs = optimal_adapter(case.y_hat, case.delta, case.w, case.config, case.observed)
+    npt.assert_array_equal(best.numpy(), theirs)
 
 
 @SOME
@@ -139,7 +151,9 @@ def test_wrong_shapes_and_weights_are_refused() -> None:
     one, config = np.ones((1, 2), int), Config()
     with pytest.raises(ValueError, match=r"differ in shape .*\(1, 2\), \(1, 2\), \(1, 3\)"):
         adapter_loss(one, one, np.ones((1, 3), int), [0.5, 0.5], config)
-    with pytest.raises(ValueError, match=r"one weight per gene, shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"per gene, shape \(2,\), or .* \(1, 2\)"
+    ):
         adapter_loss(one, one, one, [0.5], config)
     with pytest.raises(ValueError, match=r"w holds a value outside \[0, 1\]"):
         optimal_adapter(one, one, [0.5, 1.5], config)
@@ -159,9 +173,10 @@ def test_the_optimum_is_found_by_trying_everything(case: Case) -> None:
     for i in range(len(best)):
         a = all_choices(case.allowed[i])
         tiled = [np.broadcast_to(v[i], a.shape) for v in (case.y_hat, case.delta, case.observed)]
-        losses = adapter_loss(a, tiled[0], tiled[1], case.w, case.config, tiled[2])
+        w = case.w if case.w.ndim == 1 else case.w[i]
+        losses = adapter_loss(a, tiled[0], tiled[1], w, case.config, tiled[2])
         mine = adapter_loss(
-            best[[i]], case.y_hat[[i]], case.delta[[i]], case.w, case.config, case.observed[[i]]
+            best[[i]], case.y_hat[[i]], case.delta[[i]], w, case.config, case.observed[[i]]
         )
         assert mine[0] == pytest.approx(losses.min(), abs=1e-9)
 
@@ -260,6 +275,24 @@ def setting(**changes: object) -> Setting:
     )
 
 
+def estimate(
+    logits: torch.Tensor,
+    y_hat: torch.Tensor,
+    delta: torch.Tensor,
+    w: torch.Tensor,
+    observed: torch.Tensor,
+    config: Config,
+    generator: torch.Generator,
+    baseline: torch.Tensor | float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The configured estimator's surrogate from all logits (b, m); losses of ``reinforce``."""
+    row, gene = allowed_cells(delta, observed, config).nonzero(as_tuple=True)
+    at = (logits[row, gene], row, gene, y_hat, delta, w, observed, config, generator)
+    if config.estimator == "local":
+        return local_gradient(*at), torch.full((len(delta),), torch.nan)
+    return reinforce_gradient(*at, None if baseline is None else torch.as_tensor(baseline))
+
+
 def gradients(
     s: Setting, monkeypatch: pytest.MonkeyPatch, baseline: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[np.ndarray]]:
@@ -272,7 +305,7 @@ def gradients(
         uniform = 1 - a[s.allowed]
         monkeypatch.setattr(torch, "rand", lambda *_, uniform=uniform, **__: uniform)
         logits = s.logits.clone().requires_grad_()
-        surrogate, losses = adapter_gradient(
+        surrogate, losses = estimate(
             logits, s.y_hat, s.delta, s.w, s.observed, s.config, torch.Generator(), baseline
         )
         monkeypatch.undo()
@@ -296,11 +329,14 @@ def exact_gradient(s: Setting) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("speak_only", [True, False])
+@pytest.mark.parametrize("per_cell", [True, False])
 @pytest.mark.parametrize("estimator", ["local", "reinforce"])
 def test_the_gradient_is_unbiased(
-    estimator: str, speak_only: bool, monkeypatch: pytest.MonkeyPatch
+    estimator: str, per_cell: bool, speak_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s = setting(estimator=estimator, speak_only=speak_only)
+    if per_cell:
+        s = replace(s, w=torch.stack([s.w, s.w.flip(0)]))
     estimates, weights, _, _ = gradients(s, monkeypatch, baseline=0.7)
     mean = (weights[:, None, None] * estimates).sum(dim=0)
     assert weights.sum().item() == pytest.approx(1.0)
@@ -308,11 +344,10 @@ def test_the_gradient_is_unbiased(
 
 
 @pytest.mark.parametrize("speak_only", [True, False])
-@pytest.mark.parametrize("estimator", ["local", "reinforce"])
 def test_the_losses_returned_are_those_of_the_draws(
-    estimator: str, speak_only: bool, monkeypatch: pytest.MonkeyPatch
+    speak_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    s = setting(estimator=estimator, speak_only=speak_only)
+    s = setting(estimator="reinforce", speak_only=speak_only)
     _, _, returned, choices = gradients(s, monkeypatch)
     for losses, a in zip(returned, choices, strict=True):
         assert not losses.requires_grad
@@ -342,9 +377,10 @@ def total_variance(s: Setting, monkeypatch: pytest.MonkeyPatch, baseline: float)
 
 def test_local_has_far_less_variance_than_reinforce(monkeypatch: pytest.MonkeyPatch) -> None:
     s = setting(estimator="local", speak_only=False)
-    _, weights, returned, _ = gradients(s, monkeypatch)
+    other = setting(estimator="reinforce", speak_only=False)
+    _, weights, returned, _ = gradients(other, monkeypatch)
     expected = float((weights[:, None] * returned).sum(dim=0).mean())  # a good baseline
-    theirs = total_variance(setting(estimator="reinforce", speak_only=False), monkeypatch, expected)
+    theirs = total_variance(other, monkeypatch, expected)
     assert total_variance(s, monkeypatch, 0.0) < theirs / 5
     free = setting(estimator="local", speak_only=False, theta=1.0)  # the budget never binds
     assert total_variance(free, monkeypatch, 0.0) == pytest.approx(0.0, abs=1e-20)
@@ -354,18 +390,18 @@ def test_the_budget_while_learning_is_that_of_the_loss() -> None:
     """0.009 · 3000 = 27 falls to 26 where it is computed in single precision."""
     m = 3000
     config = Config(theta=0.009, c_inc=0.0, c_weight=0.0, c_len=1.0, speak_only=False)
-    cells = torch.zeros(1, m, dtype=torch.int64)
-    _, losses = adapter_gradient(
-        torch.full((1, m), 50.0),
-        cells,
-        cells,
-        torch.full((m,), 0.5),
-        torch.ones(1, m, dtype=torch.bool),
-        config,
-        torch.Generator().manual_seed(0),
-    )
-    ones = np.ones((1, m), int)
-    assert losses.tolist() == adapter_loss(ones, ones, ones, np.full(m, 0.5), config).tolist()
+    cells, w = torch.zeros(1, m, dtype=torch.int8), torch.full((m,), 0.5)
+    seen = torch.ones(1, m, dtype=torch.bool)
+    draws = torch.Generator().manual_seed(0)
+    reinforce = config.replace(estimator="reinforce")
+    _, losses = estimate(torch.full((1, m), 50.0), cells, cells, w, seen, reinforce, draws)
+    assert losses.tolist() == [m - 27.0]
+    # the 27th symbol is free for ``local``, too: nothing pulls at a logit while 26 are drawn
+    logits = torch.full((1, m), -50.0)
+    logits[0, :27] = 50.0
+    logits.requires_grad_()
+    surrogate, _ = estimate(logits, cells, cells, w, seen, config, draws)
+    assert surrogate.item() == pytest.approx(0.0, abs=1e-6)
 
 
 def regret_after(estimator: str, steps: int, seed: int) -> float:
@@ -377,20 +413,19 @@ def regret_after(estimator: str, steps: int, seed: int) -> float:
     w, config = rng.random(m), Config(estimator=estimator, speak_only=True)
     logits = torch.logit(torch.tensor(w, dtype=torch.float32).clip(0.02, 0.98)).requires_grad_()
     optimiser = torch.optim.Adam([logits], lr=0.1)
-    generator, baseline = torch.Generator().manual_seed(seed), 0.0
-    for step in range(steps):
-        surrogate, losses = adapter_gradient(
+    generator, baseline = torch.Generator().manual_seed(seed), None
+    for _ in range(steps):
+        surrogate, losses = estimate(
             logits.expand(b, m),
-            torch.from_numpy(y_hat),
-            torch.from_numpy(delta),
-            torch.tensor(w, dtype=torch.float32),
+            torch.from_numpy(y_hat).to(torch.int8),
+            torch.from_numpy(delta).to(torch.int8),
+            torch.tensor(w),
             torch.ones(b, m, dtype=torch.bool),
             config,
             generator,
             baseline,
         )
-        mean = float(losses.mean())
-        baseline = mean if step == 0 else 0.9 * baseline + 0.1 * mean
+        baseline = moving_average(baseline, losses)
         optimiser.zero_grad()
         (surrogate / b).backward()
         optimiser.step()
@@ -418,13 +453,13 @@ def test_fusion_takes_the_deduction_where_a_is_one() -> None:
 
 
 #: 4 conditions, 3 genes: gene 0 agrees twice and conflicts once (a fourth time unobserved),
-#: gene 1 is never deduced, gene 2 conflicts once and is unchanged elsewhere.
+#: gene 1 is never deduced, gene 2 conflicts once and is unchanged twice where a change is deduced.
 Y = np.array([[1, 1, 1], [1, -1, 0], [-1, 0, 0], [1, 0, 0]])
 DELTA = np.array([[1, 0, -1], [1, 0, 1], [1, 0, 0], [-1, 0, -1]])
 COUNTED = np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 1, 1]], bool)
 IN_DEGREE, GO = [3, 0, 1], [7.0, 1.0, np.nan]
 PARTS = {
-    "conflicts": np.array([2.5 / 4, 0.5 / 1, 0.5 / 2]),
+    "conflicts": np.array([2.5 / 4, 0.5 / 1, 0.5 / 4]),
     "go": np.array([1.0, np.log(2) / np.log(8), np.nan]),
     "grn": np.array([1.0, 0.0, np.log(2) / np.log(4)]),
 }
@@ -442,6 +477,14 @@ def test_weights_are_the_mean_of_their_parts() -> None:
         npt.assert_allclose(parts[name], part)
     npt.assert_allclose(w, np.nanmean(np.stack(list(PARTS.values())), axis=0))
     assert ((w >= 0) & (w <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "gene_2"), [("gene", 0.5 / 4), ("full", 0.5 / 2)], ids=["gene", "full"]
+)
+def test_unchanged_where_a_change_was_deduced_is_a_conflict(count: str, gene_2: float) -> None:
+    part = weights(weights=count)[1]["conflicts"]
+    npt.assert_allclose(part, [2.5 / 4, 0.5, gene_2])
 
 
 @pytest.mark.parametrize("off", PARTS)

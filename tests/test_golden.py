@@ -31,7 +31,7 @@ from aligned.scores import balanced_consistency, confusion, f1_from_confusion
 
 GOLDEN = Path(__file__).with_name("golden.json")
 MIRROR = "ALIGNED_DATA_MIRROR"
-TINY = al.Config(n_networks=2, network_steps=2, align_steps=3, hidden=8)
+TINY = al.Config(n_networks=2, network_steps=2, align_steps=3, hidden=8, weights="full")
 #: columns that are never the same twice
 CLOCKS = {"seconds", "minutes"}
 
@@ -138,6 +138,7 @@ CASES: dict[str, Callable[[], Value]] = {
     "fit demo everywhere": partial(
         fit, "demo", TINY.replace(speak_only=False, refine_rows="all", decision="argmax", k=2)
     ),
+    "fit demo gene weights": partial(fit, "demo", TINY.replace(weights="gene")),
     "fit ecoli": partial(fit, "ecoli", TINY, "A-R"),
     **{
         f"refine demo {c} k={k} {p} {r}": partial(

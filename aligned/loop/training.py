@@ -10,7 +10,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 
-from aligned.alignment import allowed_cells, cell_gradient, fuse, optimal_adapter
+from aligned.alignment import (
+    allowed_cells,
+    fuse,
+    local_gradient,
+    moving_average,
+    optimal_adapter,
+    reinforce_gradient,
+)
 from aligned.config import Config
 from aligned.data.rows import Rows
 from aligned.decisions import best_threshold, class_frequencies, decide, inner_folds
@@ -82,7 +89,7 @@ class Ensemble:
         self.tau_single: dict[str, float | None] = dict.fromkeys(SCORES)
         #: share of wrong cells in the fused prediction of conditions whose labels were not seen
         self.error_rate: float | None = None
-        self.w = torch.tensor(problem.w, dtype=torch.float32, device=device)
+        self.w = torch.tensor(problem.w, device=device)
 
     # ------------------------------------------------------------------------- predicting
 
@@ -122,8 +129,7 @@ class Ensemble:
         """The adapter's choices ``a = [p > ½]``, or the closed-form optimum."""
         if self.config.estimator == "exact":
             return optimal_adapter(y_hat, delta, self.problem.w, self.config)
-        allowed = (delta != 0) if self.config.speak_only else np.ones_like(delta, bool)
-        return ((adapter > 0.5) & allowed).astype(np.int8)
+        return allowed_cells(delta, adapter > 0.5, self.config).astype(np.int8)
 
     # --------------------------------------------------------------------------- training
 
@@ -257,44 +263,31 @@ class Ensemble:
 class _Chooser:
     """The adapter's part of the loss, with the moving baseline that ``reinforce`` needs."""
 
-    def __init__(
-        self, ensemble: Ensemble, network: ResponseNetwork, draws: torch.Generator
-    ) -> None:
-        self.ensemble, self.network, self.draws = ensemble, network, draws
+    def __init__(self, ensemble: Ensemble, model: ResponseNetwork, draws: torch.Generator) -> None:
+        self.ensemble, self.model, self.draws = ensemble, model, draws
         self.baseline: torch.Tensor | None = None
 
     def __call__(self, h: torch.Tensor, batch: _Pool) -> tuple[torch.Tensor, torch.Tensor]:
         """Surrogate loss per cell that may use symbols, and the fusion ȳ of the batch (b, m)."""
-        config = self.ensemble.config
+        config, w = self.ensemble.config, self.ensemble.w
+        given = (batch.call, batch.delta, w)
         if config.estimator == "exact":
-            call, delta = batch.call.cpu().numpy(), batch.delta.cpu().numpy()
-            seen = batch.seen.cpu().numpy()
-            best = optimal_adapter(call, delta, self.ensemble.problem.w, config, seen)
-            use = torch.from_numpy(best == 1).to(h.device)
-            return h.new_zeros(()), torch.where(use, batch.delta, batch.call)
-        row, gene = allowed_cells(batch.delta, batch.seen, config)
+            a = optimal_adapter(*given, config, batch.seen)
+            return h.new_zeros(()), fuse(batch.call, batch.delta, a)
+        row, gene = allowed_cells(batch.delta, batch.seen, config).nonzero(as_tuple=True)
         if config.speak_only:
-            cells = self.network.adapter_at(h, row, gene)
+            cells = self.model.adapter_at(h, row, gene)
         else:  # every cell is allowed: one product is cheaper than gathering all
-            cells = self.network.adapter(h)[row, gene]
-        chosen = cells.detach() > 0
-        fused = batch.call.clone()
-        fused[row[chosen], gene[chosen]] = batch.delta[row[chosen], gene[chosen]]
-        surrogate, losses = cell_gradient(
-            cells,
-            row,
-            gene,
-            batch.call,
-            batch.delta,
-            self.ensemble.w,
-            batch.seen,
-            config,
-            self.draws,
-            0.0 if self.baseline is None else self.baseline,
-        )
-        mean = losses.mean()
-        self.baseline = mean if self.baseline is None else 0.9 * self.baseline + 0.1 * mean
-        return surrogate / max(len(cells), 1), fused
+            cells = self.model.adapter(h)[row, gene]
+        at = (cells, row, gene, *given, batch.seen, config, self.draws)
+        if config.estimator == "reinforce":
+            surrogate, losses = reinforce_gradient(*at, self.baseline)
+            self.baseline = moving_average(self.baseline, losses)
+        else:
+            surrogate = local_gradient(*at)
+        a = torch.zeros_like(batch.delta)
+        a[row, gene] = (cells.detach() > 0).to(a.dtype)
+        return surrogate / max(len(cells), 1), fuse(batch.call, batch.delta, a)
 
 
 def _joined(batches: list[_Pool]) -> _Pool:

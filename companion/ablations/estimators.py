@@ -17,7 +17,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from aligned.alignment import allowed_cells, cell_gradient, normalised_regret
+from aligned.alignment import (
+    allowed_cells,
+    local_gradient,
+    moving_average,
+    normalised_regret,
+    reinforce_gradient,
+)
 from aligned.config import Config
 from aligned.data import Bundle, folds, with_split
 from aligned.loop import Aligned
@@ -27,9 +33,8 @@ __all__ = ["CLOSE", "EstimatorSettings", "EstimatorTables", "run_estimators"]
 #: Regret below which an estimator counts as having arrived.
 CLOSE = 0.05
 
-#: Draws that the gradient's noise is measured with, and the weight of the newest loss in the
-#: moving baseline of ``reinforce``.
-DRAWS, NEWEST = 32, 0.1
+#: Draws that the gradient's noise is measured with.
+DRAWS = 32
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class _Task:
         self.genes = torch.from_numpy(genes)
         self.y_hat = torch.from_numpy(said.neural[:, genes])
         self.delta = torch.from_numpy(said.symbolic[:, genes])
-        self.w = torch.tensor(problem.w[genes], dtype=torch.float32)
+        self.w = torch.tensor(problem.w[genes])
         self.seen = torch.ones_like(self.delta, dtype=torch.bool)
         self.start = {k: v.clone() for k, v in ensemble.networks[0].state_dict().items()}
 
@@ -136,7 +141,7 @@ class _Task:
         network = self.model.ensemble.networks[0]
         network.load_state_dict(self.start)
         draws = torch.Generator().manual_seed(seed)
-        row, gene = allowed_cells(self.delta, self.seen, config)
+        row, gene = allowed_cells(self.delta, self.seen, config).nonzero(as_tuple=True)
         noise = self._noise(network, row, gene, config, draws)
         optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         baseline: torch.Tensor | None = None
@@ -150,10 +155,9 @@ class _Task:
                     arrived = (float(step), seconds)
             begun = time.perf_counter()
             cells = self._logits(network, row, gene)
-            start = 0.0 if baseline is None else baseline
-            loss, losses = self._surrogate(cells, row, gene, config, draws, start)
-            mean = losses.mean()
-            baseline = mean if baseline is None else (1 - NEWEST) * baseline + NEWEST * mean
+            loss, losses = self._surrogate(cells, row, gene, config, draws, baseline)
+            if losses is not None:
+                baseline = moving_average(baseline, losses)
             optimiser.zero_grad()
             (loss / max(len(cells), 1)).backward()
             optimiser.step()
@@ -176,11 +180,13 @@ class _Task:
         gene: torch.Tensor,
         config: Config,
         draws: torch.Generator,
-        baseline: torch.Tensor | float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return cell_gradient(
-            cells, row, gene, self.y_hat, self.delta, self.w, self.seen, config, draws, baseline
-        )
+        baseline: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The estimator's surrogate, and the losses that a baseline rests on, where it has one."""
+        at = (cells, row, gene, self.y_hat, self.delta, self.w, self.seen, config, draws)
+        if config.estimator == "local":
+            return local_gradient(*at), None
+        return reinforce_gradient(*at, baseline)
 
     def _regret(self, network: Any, row: torch.Tensor, gene: torch.Tensor, config: Config) -> float:
         with torch.no_grad():
@@ -204,8 +210,9 @@ class _Task:
         """
         logits = self._logits(network, row, gene).detach().requires_grad_(True)
         with torch.no_grad():
-            losses = [self._surrogate(logits, row, gene, config, draws, 0.0)[1] for _ in range(4)]
-        baseline = torch.stack(losses).mean()
+            first = [self._surrogate(logits, row, gene, config, draws, None)[1] for _ in range(4)]
+        known = [losses for losses in first if losses is not None]
+        baseline = torch.stack(known).mean() if known else None
         gradients = []
         for _ in range(DRAWS):
             loss, _ = self._surrogate(logits, row, gene, config, draws, baseline)
