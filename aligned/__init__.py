@@ -8,6 +8,7 @@ The names below are the library's front door; each floor of the package is descr
 True
 """
 
+from aligned import _threads  # noqa: F401 - first: it speaks to libraries not loaded yet
 from aligned.abduction import Aligned, Prediction
 from aligned.alignment import adapter_loss, optimal_adapter
 from aligned.config import Config

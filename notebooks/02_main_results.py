@@ -44,7 +44,6 @@ device = "auto"
 
 # %%
 import json
-import os
 import time
 from pathlib import Path
 
@@ -84,16 +83,14 @@ if tables:
 else:
     start = time.monotonic()
     bundle = al.load(edition)
-    memory: dict[int, float] = {}
     repeats = repeats_of(edition, bundle, n_repeats)
-    results = run_main(bundle, settings, repeats, memory=memory)
+    results = run_main(bundle, settings, repeats)
     record = run_record(
         {"edition": edition, "settings": settings.to_dict(), "n_repeats": n_repeats},
         bundle.data,
         bundle.kb,
         time.monotonic() - start,
     )
-    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
     save_tables(results, place, record)
 headline, *other_splits = main_report.split_names(results)
 

@@ -50,7 +50,6 @@ out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
 # %%
-import os
 import time
 from pathlib import Path
 
@@ -104,16 +103,15 @@ settings = ex.IterationSettings(
 if tables:
     results, record = ex.load_tables(ex.IterationTables, tables)
 else:
-    start, memory = time.monotonic(), {}
+    start = time.monotonic()
     bundle = al.load(edition)
-    results = ex.run_iterations(bundle, settings, memory=memory)
+    results = ex.run_iterations(bundle, settings)
     record = run_record(
         {"edition": edition, "settings": settings.to_dict()},
         bundle.data,
         bundle.kb,
         time.monotonic() - start,
     )
-    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
     place = Path(out) if out else workspace(edition) / "tables" / "03_ecoli_iterations"
     ex.save_tables(results, place, record)
 headline = results.scores["split"].iloc[0]

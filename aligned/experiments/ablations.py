@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.abduction import Aligned
 from aligned.abduction.problem import Closing
@@ -28,8 +26,7 @@ from aligned.experiments.fits import (
     first_perturbed,
     fold_data,
     joined_folds,
-    memory_used,
-    one_thread_each,
+    side_by_side,
 )
 from aligned.experiments.statistics import (
     METRICS,
@@ -170,33 +167,23 @@ class _Fold:
     rows: list[str]
     counts: dict[tuple[str, str, str], Counts]
     trust: dict[str, Counts]
-    memory_mb: tuple[int, float]
 
 
 def run_ablations(
     bundle: Bundle,
     settings: AblationSettings,
     progress: bool = True,
-    memory: dict[int, float] | None = None,
 ) -> AblationTables:
-    """Fit every variant on every fold and seed, and compare; see `AblationTables`.
-
-    ``memory`` receives the peak memory (MB) of every process that ran fits, by process id.
-    """
+    """Fit every variant on every fold and seed, and compare; see `AblationTables`."""
+    shared = (bundle.data, bundle.kb, dict(bundle.yardstick), settings)
     jobs = [
-        (variant, seed, table[fold])
+        (*shared, variant, seed, table[fold])
         for seed in settings.seeds
         for table in [folds(bundle.data, settings.split, settings.n_folds, seed)]
         for variant in settings.chosen
         for fold in table.columns
     ]
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_fit)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, *job)
-        for job in jobs
-    )
-    done = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
-    if memory is not None:
-        memory.update(d.memory_mb for d in done)
+    done = side_by_side(_fit, jobs, settings.n_jobs, "fits", progress)
     rows = Rows.of(bundle.data, bundle.kb)
     first = first_perturbed(rows, bundle.kb)
     pooled = {v: _pool([d for d in done if d.variant == v], rows) for v in settings.chosen}
@@ -241,9 +228,8 @@ def _fit(
     seed: int,
     labels: pd.Series,
 ) -> _Fold:
-    with one_thread_each(settings.n_jobs):
-        here = fold_data(data, labels, settings.split)
-        model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
+    here = fold_data(data, labels, settings.split)
+    model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
     test = model.problem.test
     truth = Yardsticks(Closing(**yardstick), kb).deductions(test, kb, model.problem.measured)
     delta = truth["original"][0]
@@ -253,7 +239,7 @@ def _fit(
             counts[phase.stage, score, "data"] = confusion(test.y, called, test.counted)
             counts[phase.stage, score, "kb"] = confusion(delta, called, test.counted)
     names = list(map(str, test.names))
-    return _Fold(variant, seed, names, counts, _trust(model, test), memory_used())
+    return _Fold(variant, seed, names, counts, _trust(model, test))
 
 
 def _trust(model: Aligned, test: Rows) -> dict[str, Counts]:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
 
 import aligned.baselines as baselines
 from aligned.abduction import Aligned
@@ -21,7 +20,7 @@ from aligned.config import Config
 from aligned.datasets import Bundle, folds
 from aligned.datasets.controls import control_adjusted, log_fold_changes
 from aligned.datasets.rows import Rows
-from aligned.experiments.fits import first_perturbed, fold_data, joined_folds, one_thread_each
+from aligned.experiments.fits import first_perturbed, fold_data, joined_folds, side_by_side
 from aligned.experiments.main_tables import INTEGRATED, NEURAL
 from aligned.experiments.statistics import Bootstrap
 from aligned.metrics import confusion
@@ -110,14 +109,9 @@ def run_adjusted(
         counts = []
         for seed in seeds:
             table = folds(bundle.data, split, n_folds, seed)
-            jobs = [
-                delayed(_one_fold)(
-                    bundle, table[fold], split, config.replace(seed=seed, objective="f_d")
-                )
-                for fold in table.columns
-            ]
-            with one_thread_each(n_jobs):
-                parts = Parallel(n_jobs=n_jobs)(jobs)
+            asked = config.replace(seed=seed, objective="f_d")
+            jobs = [(bundle, table[fold], split, asked) for fold in table.columns]
+            parts = side_by_side(_one_fold, jobs, n_jobs)
             where, joined = joined_folds([p[0] for p in parts], [p[1] for p in parts], rows)
             counts.append(
                 {k: confusion(rows.y[where], v, rows.counted[where]) for k, v in joined.items()}

@@ -17,8 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.abduction import Aligned
 from aligned.abduction.problem import Closing, choose_closure
@@ -32,8 +30,7 @@ from aligned.experiments.fits import (
     first_perturbed,
     fold_data,
     joined_folds,
-    memory_used,
-    one_thread_each,
+    side_by_side,
 )
 from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_columns
 from aligned.knowledge import KnowledgeBase
@@ -129,14 +126,12 @@ class _Fold:
     n_edits: dict[str, int]
     edits: pd.DataFrame
     closures: pd.DataFrame
-    memory_mb: tuple[int, float]
 
 
 def run_iterations(
     bundle: Bundle,
     settings: IterationSettings,
     progress: bool = True,
-    memory: dict[int, float] | None = None,
 ) -> IterationTables:
     """Run the analysis on a data set; see `IterationTables` for what comes back.
 
@@ -147,17 +142,10 @@ def run_iterations(
     settings : IterationSettings
     progress : bool
         Show a bar on stderr.
-    memory : dict, optional
-        Receives the peak memory (MB) of every process that ran fits, by process id.
     """
-    jobs = list(_jobs(bundle, settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
-        for job in jobs
-    )
-    results = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
-    if memory is not None:
-        memory.update(r.memory_mb for r in results)
+    shared = (bundle.data, bundle.kb, dict(bundle.yardstick), settings)
+    jobs = [(*shared, job) for job in _jobs(bundle, settings)]
+    results = side_by_side(_fit_fold, jobs, settings.n_jobs, "fits", progress)
     rows = Rows.of(bundle.data, bundle.kb)
     pooled = _pool(results, rows, settings)
     scored = _score_all(pooled, bundle, rows, settings)
@@ -209,7 +197,7 @@ def _fit_fold(
         visible, _ = kb.hold_out(settings.heldout_share, seed=job["seed"])
         complete = kb
     options: dict[str, Any] = {"yardstick": yardstick, "complete_kb": complete}
-    with one_thread_each(settings.n_jobs), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         model = Aligned(config).fit(here, visible, settings.schedule, checkpoint=folder, **options)
         phases = list(model.phases)
         if not job["hidden"]:
@@ -228,7 +216,6 @@ def _fit_fold(
         {p.stage: p.n_edits for p in phases},
         net_edits(visible, model.kb, model.edits),
         model.problem.tried,
-        memory_used(),
     )
 
 

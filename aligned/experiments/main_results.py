@@ -17,8 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.abduction import Aligned
 from aligned.abduction.problem import Problem
@@ -29,7 +27,7 @@ from aligned.datasets import Bundle, folds
 from aligned.datasets.controls import genomic_order
 from aligned.datasets.rows import Rows
 from aligned.datasets.splits import SPLIT_KINDS
-from aligned.experiments.fits import first_perturbed, fold_data, memory_used, one_thread_each
+from aligned.experiments.fits import first_perturbed, fold_data, side_by_side
 from aligned.experiments.iterations import card_table, subsets
 from aligned.experiments.main_ceiling import Repeats, ceiling_table
 from aligned.experiments.main_tables import (
@@ -158,7 +156,6 @@ class _Fold:
     knowledge: dict[Key, npt.NDArray[np.int64]]
     told_apart: dict[Key, npt.NDArray[np.float64]]
     copies: dict[Key, bool]
-    memory_mb: tuple[int, float]
 
 
 def run_main(
@@ -166,7 +163,6 @@ def run_main(
     settings: MainSettings,
     repeats: Repeats | None = None,
     progress: bool = True,
-    memory: dict[int, float] | None = None,
 ) -> MainTables:
     """Fit the method and its rivals on every fold and seed, and compare; see `MainTables`.
 
@@ -179,17 +175,12 @@ def run_main(
         Second runs of the study, for the noise ceiling.
     progress : bool
         Show a bar on stderr.
-    memory : dict, optional
-        Receives the peak memory (MB) of every process that ran fits, by process id.
     """
     jobs = list(_jobs(bundle, settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
-        for job in jobs
+    shared = (bundle.data, bundle.kb, dict(bundle.yardstick), settings)
+    done = side_by_side(
+        _fit_fold, [(*shared, job) for job in jobs], settings.n_jobs, "folds", progress
     )
-    done = list(tqdm(work, total=len(jobs), desc="folds", disable=None if progress else True))
-    if memory is not None:
-        memory.update(d.memory_mb for d in done)
     rows = Rows.of(bundle.data, bundle.kb)
     perturbed = first_perturbed(rows, bundle.kb)
     pools = [_pool(split, done, rows, settings) for split in dict.fromkeys(j.split for j in jobs)]
@@ -241,15 +232,14 @@ def _fit_fold(
     calls: dict[Key, Int8] = {}
     copies: dict[Key, bool] = {}
     order = genomic_order(data) if "start" in data.var else None
-    with one_thread_each(settings.n_jobs):
-        for objective in settings.objectives:
-            config = settings.config.replace(seed=job.seed, objective=objective)
-            problem, ours = _ours(here, kb, yardstick, config, settings.schedule)
-            calls |= {(objective, name): called for name, called in ours.items()}
-            for name in settings.chosen:
-                rival = RIVALS[name](kb, problem.measured, yardstick, config, genome=order)
-                calls[objective, name] = rival.fit(problem.train).predict(problem.test)
-                copies[objective, name] = bool(rival.copies_yardstick)
+    for objective in settings.objectives:
+        config = settings.config.replace(seed=job.seed, objective=objective)
+        problem, ours = _ours(here, kb, yardstick, config, settings.schedule)
+        calls |= {(objective, name): called for name, called in ours.items()}
+        for name in settings.chosen:
+            rival = RIVALS[name](kb, problem.measured, yardstick, config, genome=order)
+            calls[objective, name] = rival.fit(problem.train).predict(problem.test)
+            copies[objective, name] = bool(rival.copies_yardstick)
     scored = held_out_rows(problem, job.split)
     test = problem.test.take(scored)
     delta = problem.yardstick_of(test)
@@ -264,7 +254,6 @@ def _fit_fold(
         {key: confusion(delta, called, test.counted) for key, called in kept.items()},
         {key: discrimination(called, test.y, test.counted, alike) for key, called in kept.items()},
         copies,
-        memory_used(),
     )
 
 

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy import stats
-from tqdm import tqdm
 
 from aligned.datasets import load
+from aligned.experiments.fits import side_by_side
 from aligned.experiments.noise_jobs import (
     METHODS,
     Rows,
@@ -243,11 +242,9 @@ def run_noise(
     jobs = list(_jobs(settings))
     sources = code_sha256()
     folder = None if cache is None else Path(cache)
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(run_job)({**job, "code": sources}, truth, folder) for job in jobs
-    )
-    bar = tqdm(work, total=len(jobs), desc="runs", disable=None if progress else True)
-    results = list(zip(jobs, bar, strict=True))
+    calls = [({**job, "code": sources}, truth, folder) for job in jobs]
+    found = side_by_side(run_job, calls, settings.n_jobs, "runs", progress)
+    results = list(zip(jobs, found, strict=True))
     scores = _collect(results, "scores", settings, RUN, mean_of_orders=True)
     thin = _collect(
         results, "thin", settings, ["network", "curve", "level", "k", "noise", "seed"], True

@@ -15,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.config import Config
 from aligned.datasets import Bundle, folds
 from aligned.datasets.rows import Rows
 from aligned.experiments.ablations import FULL, VARIANTS, fit_variant
-from aligned.experiments.fits import first_perturbed, fold_data, one_thread_each
+from aligned.experiments.fits import first_perturbed, fold_data, side_by_side
 from aligned.experiments.statistics import with_columns
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import bootstrap_weights
@@ -124,24 +122,21 @@ def run_reliability(
 ) -> ReliabilityTables:
     """Fit the variants fold by fold and look at every cell of disagreement."""
     rows = Rows.of(bundle.data, bundle.kb)
+    shared = (bundle.data, bundle.kb, dict(bundle.yardstick), settings)
     jobs = [
-        (variant, seed, table[fold])
+        (*shared, variant, seed, table[fold])
         for seed in settings.seeds
         for table in [folds(bundle.data, settings.split, settings.n_folds, seed)]
         for variant in settings.variants
         for fold in table.columns
     ]
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_cells)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, *job)
-        for job in jobs
-    )
-    done = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
+    done = side_by_side(_cells, jobs, settings.n_jobs, "fits", progress)
     weights = bootstrap_weights(list(first_perturbed(rows, bundle.kb)), settings.n_boot, 0)
     right: list[dict[str, object]] = []
     bins: list[dict[str, object]] = []
     ranking: list[dict[str, object]] = []
     for variant in settings.variants:
-        cells = _Cells.joined([d for job, d in zip(jobs, done, strict=True) if job[0] == variant])
+        cells = _Cells.joined([d for job, d in zip(jobs, done, strict=True) if job[4] == variant])
         right += [{"variant": variant, **r} for r in _right(cells, weights, len(settings.seeds))]
         bins += [{"variant": variant, **r} for r in _bins(cells, weights, len(settings.seeds))]
         ranking += [{"variant": variant, **r} for r in _ranking(cells, weights)]
@@ -162,12 +157,11 @@ def _cells(
     labels: pd.Series,
 ) -> _Cells:
     """The cells of disagreement of one fold's test conditions."""
-    with one_thread_each(settings.n_jobs):
-        here = fold_data(data, labels, settings.split)
-        model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
-        test = model.problem.test
-        said = model.predict(test.x)
-        trust = np.mean([out.adapter for out in model.ensemble.outputs(test.x)], axis=0)
+    here = fold_data(data, labels, settings.split)
+    model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
+    test = model.problem.test
+    said = model.predict(test.x)
+    trust = np.mean([out.adapter for out in model.ensemble.outputs(test.x)], axis=0)
     place = {name: i for i, name in enumerate(map(str, data.obs_names))}
     condition = np.array([place[str(name)] for name in test.names])
     clash = (said.neural != said.symbolic) & (said.symbolic != 0) & test.counted
