@@ -22,7 +22,10 @@ from anndata import AnnData
 
 from aligned.knowledge import KnowledgeBase
 
-__all__ = ["data_sha256", "network_sha256", "run_record", "write_json"]
+__all__ = ["data_sha256", "network_sha256", "note_worker", "own_peak", "run_record", "write_json"]
+
+#: Largest resident memory (MB) of each worker process so far, by its id.
+_WORKERS: dict[int, float] = {}
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "anndata")
 
@@ -53,7 +56,8 @@ def run_record(
     dict
         ``created`` (UTC), ``versions``, ``commit`` (None outside a checkout; ``-dirty`` where
         tracked files were changed), ``machine``, ``data_sha256``, ``network_sha256``,
-        ``peak_memory_mb``, ``seconds``, ``parameters``; ready for `write_json`.
+        ``peak_memory_mb`` (this process and its workers, each at its own peak), ``seconds``,
+        ``parameters``; ready for `write_json`.
 
     Examples
     --------
@@ -164,14 +168,25 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout
 
 
-def _peak_memory_mb() -> float | None:
-    """Largest resident memory of this process so far; None where the system does not tell."""
+def own_peak() -> tuple[int, float | None]:
+    """Id of this process and its largest resident memory (MB); None where no system tells."""
     try:
         import resource
     except ImportError:  # Windows
-        return None
+        return os.getpid(), None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return os.getpid(), peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def note_worker(process: int, peak: float | None) -> None:
+    """Take note of the memory of a worker (its `own_peak`), for the records that follow."""
+    if process != os.getpid() and peak is not None:
+        _WORKERS[process] = max(peak, _WORKERS.get(process, 0.0))
+
+
+def _peak_memory_mb() -> float | None:
+    peak = own_peak()[1]
+    return None if peak is None else round(peak + sum(_WORKERS.values()), 1)
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,16 +19,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.data import Bundle, Rows, folds, linked_conditions, with_split
 from aligned.knowledge import KnowledgeBase
 from aligned.loop import Closing, Yardsticks
 from aligned.records import data_sha256, network_sha256
 from aligned.scores import confusion, discrimination
+from companion.parallel import side_by_side
 from companion.sources import fingerprint
 
 __all__ = [
@@ -215,8 +212,7 @@ class Results:
     conditions : DataFrame
         ``condition``, and one Boolean column per subset that is scored apart.
     fits : DataFrame
-        Per fit and stage what no condition has: ``n_edits``, ``copies``, ``seconds``,
-        ``memory_mb``, ``process``.
+        Per fit and stage what no condition has: ``n_edits``, ``copies``, ``seconds``.
     more : dict of str to DataFrame
         Tables of single arms, with the fit they are of.
     """
@@ -259,11 +255,8 @@ def run(
     keys = [store.key(arm, fold) for arm, fold in jobs]
     found = [store.read(key) for key in keys]
     left = [i for i, tables in enumerate(found) if tables is None]
-    work = Parallel(n_jobs=plan.n_jobs, return_as="generator")(
-        delayed(_one)(*jobs[i], alone=plan.n_jobs == 1) for i in left
-    )
-    bar = tqdm(work, total=len(left), desc="fits", disable=None if progress else True)
-    for i, tables in zip(left, bar, strict=True):
+    done = side_by_side(_one, [jobs[i] for i in left], plan.n_jobs, "fits", progress)
+    for i, tables in zip(left, done, strict=True):
         found[i] = store.write(keys[i], tables)
     parts = [tables for tables in found if tables is not None]
     joined = {
@@ -356,19 +349,13 @@ def _folds(bundle: Bundle, plan: Plan) -> Iterator[Fold]:
                 yield Fold(bundle.data, table[name], bundle.kb, bundle.yardstick, split, seed)
 
 
-def _one(arm: Arm, fold: Fold, alone: bool) -> dict[str, pd.DataFrame]:
-    """Run one arm on one fold, in a process of its own unless it is alone."""
-    if not alone:
-        torch.set_num_threads(1)
+def _one(arm: Arm, fold: Fold) -> dict[str, pd.DataFrame]:
+    """Run one arm on one fold."""
     start = time.perf_counter()
     outcome = arm(fold)
     job = {"split": fold.split, "seed": fold.seed, "fold": fold.name}
-    cost = {
-        "seconds": time.perf_counter() - start,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "process": os.getpid(),
-    }
-    fits = pd.DataFrame([{**job, **row, **cost} for row in outcome.fits or [{}]])
+    seconds = round(time.perf_counter() - start, 3)
+    fits = pd.DataFrame([{**job, **row, "seconds": seconds} for row in outcome.fits or [{}]])
     more = {name: table.assign(**job) for name, table in outcome.more.items()}
     return {"counts": _count_table(job, outcome), "fits": fits, **more}
 

@@ -54,19 +54,14 @@ def save_tables(tables: Any, folder: str | Path, record: Mapping[str, Any]) -> P
 def record_of(
     results: Results, bundle: Bundle, edition: str, settings: Any, **more: Any
 ) -> dict[str, Any]:
-    """The run record of a run's counts: its settings, and what all its fits took.
+    """The run record of a run's counts: its settings, and how long all its fits took together.
 
-    ``seconds`` is the time of the fits, ``peak_memory_mb`` that of the processes side by side.
+    Fits that another analysis has made already count as if they had been made here.
     """
     asked = {"edition": edition, "settings": settings.to_dict(), **more}
-    fits = results.fits
-    once = fits.drop_duplicates(["split", "seed", "fold", "process", "seconds"])
-    seconds = once["seconds"].sum() / max(getattr(settings, "n_jobs", 1), 1)
-    record = run_record(asked, bundle.data, bundle.kb, float(seconds))
-    workers = fits.groupby("process")["memory_mb"].max()
-    side_by_side = workers.nlargest(max(getattr(settings, "n_jobs", 1), 1)).sum()
-    record["peak_memory_mb"] = round(float(side_by_side), 1)
-    return record
+    once = results.fits.drop_duplicates(["split", "seed", "fold", "seconds"])
+    seconds = float(once["seconds"].sum()) / max(settings.n_jobs, 1)
+    return run_record(asked, bundle.data, bundle.kb, seconds)
 
 
 def _find(folder: Path) -> Path:

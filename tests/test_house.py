@@ -37,7 +37,7 @@ MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py
 #: Rooms from left to right: a room imports only from the steps before its own.
 ORDER = {
     "aligned": (
-        {"_assets", "reading"},
+        {"_assets", "_threads", "reading"},
         {"knowledge", "config", "scores"},
         {"records", "decisions", "alignment", "neural", "refine", "data"},
         {"simulate", "cells", "loop"},
@@ -45,7 +45,7 @@ ORDER = {
         {"__main__"},
     ),
     "companion": (
-        {"sources", "literal", "recovery", "rivals", "editions", "edits"},
+        {"sources", "parallel", "literal", "recovery", "rivals", "editions", "edits"},
         {"engine", "topology"},
         {"arms", "statistics", "tables"},
         {"loop"},

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from aligned.knowledge import RULES, KnowledgeBase
 from aligned.refine.block import Network
@@ -60,6 +61,7 @@ def auto_edit_cost(error_rate: float, density: float) -> float:
     return 0.5 + math.log((1 - d) / d) / math.log(2 * (1 - e) / e)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # thousands of small products: none to share
 def refine(
     kb: KnowledgeBase,
     x: object,
