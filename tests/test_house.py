@@ -37,6 +37,8 @@ LONGEST = 520
 #: Floor and, where a floor has an order of its own, the step on it.
 FLOORS = {
     "_assets": (0, 0),
+    "files": (0, 0),
+    "processes": (0, 0),
     "knowledge": (1, 0),
     "metrics": (1, 0),
     "config": (1, 0),

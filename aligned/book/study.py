@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from aligned.datasets import load as load_bundle
 from aligned.datasets.bundle import DEFAULT_YARDSTICK
 from aligned.datasets.folder import assemble, read_gmt
 from aligned.datasets.responses import read_responses
+from aligned.files import scratch_beside
 
 __all__ = [
     "Study",
@@ -154,12 +154,10 @@ def write_study(folder: Path) -> Path:
     )
     text = Template(asset(f"data/example/{_SETTINGS}").read_text(encoding="utf-8"))
     indented = "".join(f"  {line}\n" for line in chosen.splitlines()).rstrip("\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as scratch:
-        part = Path(scratch)
+    filled = text.substitute(notebooks=indented)
+    with scratch_beside(folder / _SETTINGS) as part:
         responses.to_csv(part / "responses.csv", index=False)
         edges.to_csv(part / "edges.csv", index=False)
-        filled = text.substitute(notebooks=indented)
         (part / _SETTINGS).write_text(filled, encoding="utf-8")
         for path in sorted(part.iterdir()):
             path.replace(folder / path.name)

@@ -18,6 +18,7 @@ from aligned.book.notebooks import (
     run_notebook,
     settings_for,
 )
+from aligned.files import write_text
 
 __all__ = ["committed", "committed_pages", "sync_notebooks"]
 
@@ -64,7 +65,7 @@ def sync_notebooks(say: Callable[[str], None] = lambda line: None) -> list[Path]
         run_notebook(name, edition, parameters, out=out, skip_unchanged=True)
         node = committed(nbformat.read(out, as_version=4), name, edition, parameters, root)
         target = root / "notebooks" / f"{page}.ipynb"
-        target.write_text(nbformat.writes(node) + "\n", encoding="utf-8")
+        write_text(nbformat.writes(node) + "\n", target)
         written.append(target)
     return written
 

@@ -9,9 +9,10 @@ import pandas as pd
 import typer
 import yaml
 
-from aligned.cli.output import absolute, new_folder, say
+from aligned.cli.output import absolute, check_folder, say
 from aligned.cli.publish import Device
 from aligned.cli.tables import print_table
+from aligned.files import new_folder
 
 __all__ = ["add_to"]
 
@@ -64,8 +65,7 @@ def import_(
     from aligned.datasets.cells import Reading, Rules, import_cells
 
     target = absolute(out)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ValueError(f"{target} exists already; name another folder with --out.")
+    check_folder(target, force=False)
     source = Path(cells).expanduser()
     rules = Rules(fdr, log2fc, min_cells, min_seen, agree)
     reading = Reading(

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import typer
 
-from aligned.cli.output import write_file
 from aligned.cli.tables import print_table
 from aligned.datasets import Bundle, load, registry
+from aligned.files import write_text
 from aligned.knowledge import KnowledgeBase
 
 __all__ = ["app", "card_of"]
@@ -91,7 +91,7 @@ def card(
     """
     text = json.dumps(card_of(load(name, seed)), indent=1, ensure_ascii=False) + "\n"
     if out:
-        write_file(Path(out), lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(text, Path(out))
     else:
         typer.echo(text, nl=False)
 

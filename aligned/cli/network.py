@@ -16,9 +16,10 @@ from aligned.cli.inputs import Inputs, read_inputs
 from aligned.cli.publish import Device
 from aligned.cli.tables import print_table
 from aligned.datasets.rows import Rows
+from aligned.files import lock, new_folder
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import pick_device
-from aligned.records import run_record, write_json
+from aligned.records import run_record, write_record
 from aligned.refinement import Refinement
 from aligned.refinement import refine as refine_network
 
@@ -96,13 +97,13 @@ def refine(
         "seed": seed,
     }
     seconds = time.monotonic() - started
-    with output.new_folder(target) as part:
+    with lock(target), new_folder(target) as part:
         found.kb.to_edges().to_csv(part / "edges.csv", index=False)
         found.edits.to_csv(part / "edits.csv", index=False)
         found.weights.to_csv(part / "weights.csv", index=False)
         found.history.to_csv(part / "history.csv", index=False)
         record = run_record(asked, inputs.data, inputs.kb, seconds, device=where)
-        write_json({**record, "note": found.note}, part / "run.json")
+        write_record({**record, "note": found.note}, part / "run.json")
     _report(inputs.kb, found, target)
 
 

@@ -13,7 +13,6 @@ import yaml
 
 from aligned import book as publishing
 from aligned._assets import asset
-from aligned.cli.output import write_file
 from aligned.experiments import (
     AblationTables,
     HiddenTables,
@@ -28,6 +27,7 @@ from aligned.experiments import (
     noise_report,
 )
 from aligned.experiments.report import summary_markdown
+from aligned.files import write_text
 from aligned.scorecard import scorecard
 
 __all__ = ["Device", "add_to", "readme_with_results"]
@@ -92,7 +92,7 @@ def notebooks() -> None:
         typer.echo(path)
     readme = (publishing.checkout() or Path()) / "README.md"
     text = readme_with_results(readme.read_text(encoding="utf-8"))
-    typer.echo(write_file(readme, lambda part: part.write_text(text, encoding="utf-8")))
+    typer.echo(write_text(text, readme))
 
 
 def readme_with_results(text: str) -> str:

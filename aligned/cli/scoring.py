@@ -29,7 +29,7 @@ from aligned.metrics import (
     direction_accuracy,
     f1_from_confusion,
 )
-from aligned.records import run_record, write_json
+from aligned.records import run_record, write_record
 
 __all__ = ["add_to"]
 
@@ -122,7 +122,7 @@ def score(
         "seed": seed,
     }
     record = run_record(asked, inputs.data, inputs.kb, time.monotonic() - started, device="cpu")
-    write_json(record, target.with_name(target.name + ".run.json"))
+    write_record(record, target.with_name(target.name + ".run.json"), [target])
     typer.echo(f"scores:     {target}")
 
 

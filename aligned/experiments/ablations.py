@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from aligned.abduction import Aligned
@@ -41,6 +41,7 @@ from aligned.experiments.statistics import (
 )
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import bootstrap_weights, confusion
+from aligned.processes import workers
 from aligned.topology import rewired
 
 __all__ = [
@@ -190,7 +191,7 @@ def run_ablations(
         for variant in settings.chosen
         for fold in table.columns
     ]
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
+    work = workers(settings.n_jobs, return_as="generator")(
         delayed(_fit)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, *job)
         for job in jobs
     )

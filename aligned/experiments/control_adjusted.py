@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
+from joblib import delayed
 
 import aligned.baselines as baselines
 from aligned.abduction import Aligned
@@ -25,6 +25,7 @@ from aligned.experiments.fits import first_perturbed, fold_data, joined_folds, o
 from aligned.experiments.main_tables import INTEGRATED, NEURAL
 from aligned.experiments.statistics import Bootstrap
 from aligned.metrics import confusion
+from aligned.processes import workers
 
 __all__ = ["FITTED", "TRAINED_ON", "AdjustedTables", "calls_to_train_on", "run_adjusted"]
 
@@ -117,7 +118,7 @@ def run_adjusted(
                 for fold in table.columns
             ]
             with one_thread_each(n_jobs):
-                parts = Parallel(n_jobs=n_jobs)(jobs)
+                parts = workers(n_jobs)(jobs)
             where, joined = joined_folds([p[0] for p in parts], [p[1] for p in parts], rows)
             counts.append(
                 {k: confusion(rows.y[where], v, rows.counted[where]) for k, v in joined.items()}

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import hypergeom
 from tqdm import tqdm
 
@@ -38,6 +38,7 @@ from aligned.experiments.hidden_methods import (
 from aligned.experiments.precision import Draws, Ranked
 from aligned.experiments.ranking import Candidates, Seen, questions
 from aligned.experiments.statistics import with_columns
+from aligned.processes import workers
 
 __all__ = ["ABOVE", "SAME", "TOP", "HiddenSettings", "HiddenTables", "run_hidden"]
 
@@ -171,7 +172,7 @@ def run_hidden(bundle: Bundle, settings: HiddenSettings, progress: bool = True) 
     """
     candidates = Candidates.of(bundle)
     jobs = list(_jobs(settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
+    work = workers(settings.n_jobs, return_as="generator")(
         delayed(_run_job)(bundle, candidates, settings, job) for job in jobs
     )
     results = list(tqdm(work, total=len(jobs), desc="hidings", disable=None if progress else True))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from aligned.abduction import Aligned
@@ -38,6 +38,7 @@ from aligned.experiments.fits import (
 from aligned.experiments.statistics import METRICS, Bootstrap, Scored, with_columns
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import confusion, f1_from_confusion
+from aligned.processes import workers
 
 __all__ = ["CONTROL", "STAGES", "IterationSettings", "IterationTables", "run_iterations", "subsets"]
 
@@ -149,7 +150,7 @@ def run_iterations(
         Receives the peak memory (MB) of every process that ran fits, by process id.
     """
     jobs = list(_jobs(bundle, settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
+    work = workers(settings.n_jobs, return_as="generator")(
         delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
         for job in jobs
     )

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from aligned.abduction import Aligned
@@ -48,6 +48,7 @@ from aligned.experiments.main_tables import (
 )
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import confusion, discrimination
+from aligned.processes import workers
 
 __all__ = ["MainSettings", "MainTables", "held_out_rows", "run_main", "seen_in_training"]
 
@@ -183,7 +184,7 @@ def run_main(
         Receives the peak memory (MB) of every process that ran fits, by process id.
     """
     jobs = list(_jobs(bundle, settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
+    work = workers(settings.n_jobs, return_as="generator")(
         delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
         for job in jobs
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy import stats
 from tqdm import tqdm
 
@@ -30,6 +30,7 @@ from aligned.experiments.noise_jobs import (
 )
 from aligned.experiments.statistics import with_columns
 from aligned.knowledge import KnowledgeBase
+from aligned.processes import workers
 from aligned.refinement import refine
 from aligned.refinement.reference import single_overexpressions
 
@@ -243,7 +244,7 @@ def run_noise(
     jobs = list(_jobs(settings))
     sources = code_sha256()
     folder = None if cache is None else Path(cache)
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
+    work = workers(settings.n_jobs, return_as="generator")(
         delayed(run_job)({**job, "code": sources}, truth, folder) for job in jobs
     )
     bar = tqdm(work, total=len(jobs), desc="runs", disable=None if progress else True)

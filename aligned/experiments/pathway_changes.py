@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import false_discovery_control, norm
 
 from aligned.enrichment import GeneSets, Halves, influence, over_representation, preranked, recovery
 from aligned.knowledge import KnowledgeBase
+from aligned.processes import workers
 from aligned.recovery import states
 
 __all__ = [
@@ -292,7 +293,7 @@ def random_edits(
         return ruler.measure(edited), kept
 
     seeds = [ruler.seed + 1 + i for i in range(n)]
-    found = Parallel(n_jobs=n_jobs)(delayed(one)(seed) for seed in seeds)
+    found = workers(n_jobs)(delayed(one)(seed) for seed in seeds)
     changes = {name: np.stack([f[name] - start[name] for f, _ in found]) for name in STATISTICS}
     return {**changes, "kept": np.array([kept for _, kept in found])}
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import binomtest, false_discovery_control
 
 from aligned.datasets import Bundle
@@ -26,6 +26,7 @@ from aligned.experiments.pathway_changes import (
     matched_edits,
 )
 from aligned.knowledge import KnowledgeBase
+from aligned.processes import workers
 from aligned.topology import rewired, topology
 
 __all__ = [
@@ -203,7 +204,7 @@ def recovery_table(
     )
     first = distinct(nets)
     once = list(dict.fromkeys(first.values()))
-    values = Parallel(n_jobs=n_jobs)(delayed(_recovered)(nets[name], ruler) for name in once)
+    values = workers(n_jobs)(delayed(_recovered)(nets[name], ruler) for name in once)
     found = dict(zip(once, values, strict=True))
     rows = []
     for name in nets:
@@ -283,7 +284,7 @@ def topology_table(
     jobs = [delayed(topology)(nets[name]) for name in once]
     jobs += [delayed(topology)(rewired(kb, s)) for s in seeds]
     jobs += [delayed(topology)(matched_edits(kb, edits, s, measured)) for s in seeds]
-    values = Parallel(n_jobs=n_jobs)(jobs)
+    values = workers(n_jobs)(jobs)
     own, rest = dict(zip(once, values, strict=False)), values[len(once) :]
     nulls = {"original": ("rewired", rest[:n]), "refined": ("random edits", rest[n:])}
     rows = []

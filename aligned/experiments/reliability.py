@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from aligned.config import Config
@@ -26,6 +26,7 @@ from aligned.experiments.fits import first_perturbed, fold_data, one_thread_each
 from aligned.experiments.statistics import with_columns
 from aligned.knowledge import KnowledgeBase
 from aligned.metrics import bootstrap_weights
+from aligned.processes import workers
 
 __all__ = ["REASONS", "RULES", "ReliabilitySettings", "ReliabilityTables", "run_reliability"]
 
@@ -131,7 +132,7 @@ def run_reliability(
         for variant in settings.variants
         for fold in table.columns
     ]
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
+    work = workers(settings.n_jobs, return_as="generator")(
         delayed(_cells)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, *job)
         for job in jobs
     )
