@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import platform
 import re
@@ -20,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -36,6 +38,7 @@ __all__ = [
     "new_folder",
     "recover",
     "scratch_beside",
+    "sealed",
     "sha256_of",
     "sha256_of_folder",
     "swap",
@@ -214,6 +217,20 @@ def sha256_of_folder(folder: Path, record: str = "run.json") -> dict[str, str]:
         elif path.name != record:
             found[path.name] = sha256_of(path)
     return found
+
+
+def sealed(record: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+    """A record with the hashes of the files it speaks for, and of itself.
+
+    Examples
+    --------
+    >>> record = sealed({"seed": 3}, {})
+    >>> record == sealed(record, {}), record["sha256"] == sealed({"seed": 4}, {})["sha256"]
+    (True, False)
+    """
+    whole = {key: value for key, value in record.items() if key != "sha256"} | {"files": files}
+    text = json.dumps(whole, sort_keys=True)
+    return {**whole, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 # ---------------------------------------------------------------------- one process at a time

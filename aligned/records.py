@@ -24,6 +24,7 @@ from aligned.files import (
     contents,
     is_empty,
     recover,
+    sealed,
     sha256_of,
     sha256_of_folder,
     tidy,
@@ -140,15 +141,14 @@ def write_record(
         hashes = sha256_of_folder(path.parent, path.name)
     else:
         hashes = {file.name: sha256_of(file) for file in files}
-    plain = json.loads(json.dumps({**record, "files": hashes}, default=_plain))
-    return write_json({**plain, "sha256": _own_sha256(plain)}, path)
+    return write_json(sealed(json.loads(json.dumps(dict(record), default=_plain)), hashes), path)
 
 
-def read_record(path: Path, mend: str, deep: bool = False) -> dict[str, Any]:
+def read_record(path: Path, mend: str) -> dict[str, Any]:
     """Read what `write_record` wrote, and compare it and the files beside it with its hashes.
 
-    A record from before there were hashes is read as it is. Files in folders below are compared
-    only where ``deep``.
+    A record from before there were hashes is read as it is. Files in folders below are not compared:
+    they may have gone.
 
     Raises
     ------
@@ -163,12 +163,11 @@ def read_record(path: Path, mend: str, deep: bool = False) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged, it holds no record of ours; {mend}.")
     if "sha256" not in record and "files" not in record:
         return record
-    rest = {key: value for key, value in record.items() if key != "sha256"}
-    if record.get("sha256") != _own_sha256(rest) or not isinstance(record.get("files"), dict):
+    if not isinstance(record.get("files"), dict) or record != sealed(record, record["files"]):
         raise ValueError(f"{path} is damaged, it is not as it was written; {mend}.")
     for name, digest in record["files"].items():
-        file = path.with_name(name) if "/" not in name else path.parent / name
-        if "/" in name and not deep:
+        file = path.parent / name
+        if "/" in name:
             continue
         if not file.is_file():
             raise ValueError(f"{file} is missing, {path.name} speaks of it; {mend}.")
@@ -230,11 +229,6 @@ def _files_below(folder: Path, record: str) -> Iterator[str]:
             check_replaceable(path, record)
         else:
             yield from (f"{path.name}/{name}" for name in _files_below(path, record))
-
-
-def _own_sha256(record: object) -> str:
-    text = json.dumps(record, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def data_sha256(data: AnnData) -> str:

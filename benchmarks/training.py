@@ -29,7 +29,7 @@ from aligned.config import Config
 from aligned.datasets import folds
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import cross_entropy, pick_device
-from aligned.records import run_record, write_json
+from aligned.records import run_record, write_record
 from benchmarks.measure import median_seconds
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
@@ -75,7 +75,7 @@ def main(
     written[f"training on {name}"] = run_record(
         {**asked, "load_before": round(load, 2)}, seconds=time.perf_counter() - begin, device=name
     )
-    write_json(written, records)
+    write_record(written, records, [out / "training.csv"])
     print(table.to_string(index=False))
 
 

@@ -518,7 +518,7 @@ SCORE = "score good.csv --data STUDY"
         (f"{FIT} --seed -1", 2, "'--seed'"),
         ("predict absent --perturb tf01-", 1, "absent holds no model"),
         ("predict exists --perturb tf01-", 1, "holds no model (no model.json)"),
-        ("predict damaged --perturb tf01-", 2, "cannot be read as a model"),
+        ("predict damaged --perturb tf01-", 2, "networks.safetensors is damaged or changed"),
         ("predict RUN", 2, "'--perturb'"),
         ("predict RUN --perturb tf01", 2, "write tf01- (knock-out or -down) or tf01+"),
         ("predict RUN --perturb tf77-", 2, "no gene 'tf77' among the 60 of the network; did you"),
