@@ -147,8 +147,7 @@ def write_record(
 def read_record(path: Path, mend: str) -> dict[str, Any]:
     """Read what `write_record` wrote, and compare it and the files beside it with its hashes.
 
-    A record from before there were hashes is read as it is. Files in folders below are not compared:
-    they may have gone.
+    A record from before there were hashes is read as it is. Files in folders below may have gone.
 
     Raises
     ------

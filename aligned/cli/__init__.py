@@ -7,6 +7,7 @@ appears only with ``aligned --debug COMMAND``.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -62,6 +63,7 @@ def _run(words: list[str]) -> int:
                 raise
             code = 0 if signals else _report(error)
     if signals:  # whatever the libraries below made of it
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tells of tasks that were cut off
         return _say("stopped; nothing half-written was kept.", 128 + signals[0])
     return code
 
