@@ -249,6 +249,7 @@ def lock(out: Path) -> Iterator[None]:
     """
     out = Path(os.path.realpath(out))
     path = out.with_name(f".{out.name}.lock")
+    made = [above for above in out.parents if not above.exists()]
     with disk_fault(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         file = _hold(path, out)
@@ -257,6 +258,9 @@ def lock(out: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(file)
+        with contextlib.suppress(OSError):  # what came of it lies there
+            for above in made:
+                above.rmdir()
 
 
 def _hold(path: Path, out: Path) -> int:

@@ -136,6 +136,9 @@ def test_a_place_belongs_to_one_process_until_it_ends_however_it_ends(tmp_path: 
     with files.lock(out):
         assert (out.parent / ".run.lock").read_text() == f"{os.getpid()}\n"
     assert os.listdir(out.parent) == []
+    with files.lock(tmp_path / "new" / "deep" / "run"):
+        pass
+    assert os.listdir(tmp_path) == ["deep"]
 
 
 def test_of_many_at_once_one_gets_the_place_at_a_time(tmp_path: Path) -> None:

@@ -175,7 +175,9 @@ def run_notebook(
         return target
     check_place(target)
     if settings.get("out") and not settings.get("tables"):
-        check_replaceable((checkout() or Path.cwd()) / str(settings["out"]))
+        place = (checkout() or Path.cwd()) / str(settings["out"])
+        check_replaceable(place)
+        check_place(place)
     with lock(target), scratch_beside(target) as folder:
         stamp.unlink(missing_ok=True)
         done = folder / "executed.ipynb"

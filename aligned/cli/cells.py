@@ -9,10 +9,10 @@ import pandas as pd
 import typer
 import yaml
 
-from aligned.cli.output import absolute, check_folder, say
+from aligned.cli.output import absolute, say
 from aligned.cli.publish import Device
 from aligned.cli.tables import print_table
-from aligned.files import new_folder
+from aligned.files import check_place, is_empty, lock, new_folder
 
 __all__ = ["add_to"]
 
@@ -65,7 +65,9 @@ def import_(
     from aligned.datasets.cells import Reading, Rules, import_cells
 
     target = absolute(out)
-    check_folder(target, force=False)
+    if target.exists() and not is_empty(target):
+        raise ValueError(f"{target} exists already; name another folder with --out.")
+    check_place(target)
     source = Path(cells).expanduser()
     rules = Rules(fdr, log2fc, min_cells, min_seen, agree)
     reading = Reading(
@@ -73,7 +75,7 @@ def import_(
         keep_first,
     )  # fmt: skip
     edges = _network(kb)
-    with new_folder(target) as part:
+    with lock(target), new_folder(target) as part:
         found = import_cells(source, reading, rules, seed=seed, scratch=part.parent)
         _write(found, edges, kb, part)
     for note in found.notes:

@@ -68,42 +68,43 @@ def refine(
     where = str(pick_device(device.value))
     if rows not in ("train", "all"):
         raise ValueError(f"--rows {rows!r} is not a choice; use train or all.")
-    output.check_folder(target, force)
-    inputs = read_inputs(data, kb)
-    closure = inputs.closure(k, rule)
-    x, y, observed = _evidence(inputs, rows)
-    found = refine_network(
-        inputs.kb,
-        x,
-        y,
-        observed=observed,
-        candidates=candidates,
-        penalty=penalty,
-        edit_cost=cost,
-        seed=seed,
-        device=where,
-        progress=sys.stderr.isatty(),
-        **closure,
-    )
-    asked = {
-        "command": "refine",
-        "data": data,
-        "kb": kb or None,
-        **closure,
-        "rows": rows,
-        "candidates": candidates,
-        "penalty": penalty,
-        "edit_cost": found.edit_cost,
-        "seed": seed,
-    }
-    seconds = time.monotonic() - started
-    with lock(target), new_folder(target) as part:
-        found.kb.to_edges().to_csv(part / "edges.csv", index=False)
-        found.edits.to_csv(part / "edits.csv", index=False)
-        found.weights.to_csv(part / "weights.csv", index=False)
-        found.history.to_csv(part / "history.csv", index=False)
-        record = run_record(asked, inputs.data, inputs.kb, seconds, device=where)
-        write_record({**record, "note": found.note}, part / "run.json")
+    with lock(target):
+        output.check_folder(target, force)
+        inputs = read_inputs(data, kb)
+        closure = inputs.closure(k, rule)
+        x, y, observed = _evidence(inputs, rows)
+        found = refine_network(
+            inputs.kb,
+            x,
+            y,
+            observed=observed,
+            candidates=candidates,
+            penalty=penalty,
+            edit_cost=cost,
+            seed=seed,
+            device=where,
+            progress=sys.stderr.isatty(),
+            **closure,
+        )
+        asked = {
+            "command": "refine",
+            "data": data,
+            "kb": kb or None,
+            **closure,
+            "rows": rows,
+            "candidates": candidates,
+            "penalty": penalty,
+            "edit_cost": found.edit_cost,
+            "seed": seed,
+        }
+        seconds = time.monotonic() - started
+        with new_folder(target) as part:
+            found.kb.to_edges().to_csv(part / "edges.csv", index=False)
+            found.edits.to_csv(part / "edits.csv", index=False)
+            found.weights.to_csv(part / "weights.csv", index=False)
+            found.history.to_csv(part / "history.csv", index=False)
+            record = run_record(asked, inputs.data, inputs.kb, seconds, device=where)
+            write_record({**record, "note": found.note}, part / "run.json")
     _report(inputs.kb, found, target)
 
 
