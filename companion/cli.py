@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from aligned.cli import Device, absolute, check_file, print_table, say, write_file, write_table
+from aligned.cli import Device, absolute, check_file, print_table, say, write_table
+from aligned.files import write_text
 
 __all__ = ["book", "init", "notebooks", "parameters", "report", "run", "scorecard"]
 
@@ -67,7 +68,7 @@ def notebooks() -> None:
         typer.echo(path)
     readme = (checkout() or Path()) / "README.md"
     text = readme_with_results(readme.read_text(encoding="utf-8"))
-    typer.echo(write_file(readme, lambda part: part.write_text(text, encoding="utf-8")))
+    typer.echo(write_text(text, readme))
 
 
 def parameters(words: list[str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ yardstick; every score, interval and paired difference of a page is computed fro
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import pandas as pd
 from anndata import AnnData
 
 from aligned.data import Bundle, Rows, folds, linked_conditions, with_split
+from aligned.files import new_folder
 from aligned.knowledge import KnowledgeBase
 from aligned.loop import Closing, Yardsticks
 from aligned.records import data_sha256, network_sha256
@@ -417,9 +417,7 @@ class _Cache:
     def write(self, key: str, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Keep the tables of a fit: the folder appears whole or not at all."""
         if self.folder is not None and not (self.folder / key).is_dir():
-            part = self.folder / f".{key}.{os.getpid()}"
-            part.mkdir(parents=True, exist_ok=True)
-            for name, table in tables.items():
-                table.to_parquet(part / f"{name}.parquet", index=False)
-            part.rename(self.folder / key)
+            with new_folder(self.folder / key) as part:
+                for name, table in tables.items():
+                    table.to_parquet(part / f"{name}.parquet", index=False)
         return tables

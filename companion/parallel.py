@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
+from aligned.processes import end_with
 from aligned.records import note_worker, own_peak
 
 __all__ = ["one_thread_each", "side_by_side"]
@@ -58,7 +60,8 @@ def side_by_side(
     [8, 9]
     """
     with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        work = Parallel(return_as="generator")(
+        ends = {"initializer": end_with, "initargs": (os.getpid(),)}  # with this process
+        work = Parallel(return_as="generator", **ends)(
             delayed(_in_worker)(function, job, n_jobs) for job in jobs
         )
     for found, peak in tqdm(work, total=len(jobs), desc=what, disable=None if progress else True):

@@ -37,7 +37,7 @@ MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py
 #: Rooms from left to right: a room imports only from the steps before its own.
 ORDER = {
     "aligned": (
-        {"_assets", "_threads", "reading"},
+        {"_assets", "_threads", "files", "processes", "reading"},
         {"knowledge", "config", "scores"},
         {"records", "decisions", "alignment", "neural", "refine", "data"},
         {"simulate", "cells", "loop"},

@@ -68,7 +68,7 @@ def test_what_is_set_stays() -> None:
 
 def test_importing_aligned_settles_it_before_the_libraries_load() -> None:
     code = (
-        "import sys, aligned._threads as t, os; "
+        "import sys, os, aligned, numpy; "
         "print(os.environ['OMP_WAIT_POLICY'], list(sys.modules).index('aligned._threads') < "
         "list(sys.modules).index('numpy'))"
     )

@@ -17,7 +17,6 @@ One ``.h5ad`` file alone works too if ``uns["network"]`` holds the table of edge
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,6 +33,7 @@ from aligned.data.bundle import DEFAULT_YARDSTICK, Bundle, Yardstick, check_yard
 from aligned.data.contract import check_overlap, validate
 from aligned.data.edges import load_edges, read_table
 from aligned.data.probe import probe
+from aligned.files import is_empty, new_folder, recover
 from aligned.knowledge import KnowledgeBase
 from aligned.reading import clean_names, listed, read_text, read_yaml, reason
 
@@ -100,6 +100,8 @@ def load_folder(folder: Path) -> Bundle:
         A file breaks its form, or data and network have nothing in common.
     """
     inner = folder / "data"
+    for place in (folder, inner):
+        recover(place)
     if not (folder / "data.h5ad").is_file() and (inner / "data.h5ad").is_file():
         folder = inner
     for name in ("data.h5ad", "edges.csv"):
@@ -162,16 +164,11 @@ def save(bundle: Bundle, folder: str | Path) -> Path:
         The folder holds something already.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    recover(folder)
+    if folder.exists() and not is_empty(folder):
         raise FileExistsError(f"{folder} exists already; name another folder, or empty it first.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        part = Path(scratch) / "part"
-        part.mkdir()
+    with new_folder(folder) as part:
         _write_files(bundle, part)
-        if folder.exists():
-            folder.rmdir()
-        part.rename(folder)
     return folder
 
 

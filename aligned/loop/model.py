@@ -17,6 +17,7 @@ from aligned.config import Config
 from aligned.data.bundle import check_yardstick
 from aligned.data.rows import Rows
 from aligned.decisions import decide
+from aligned.files import lock, tidy
 from aligned.knowledge import KnowledgeBase
 from aligned.loop import store
 from aligned.loop.problem import SCORES, Closing, Problem
@@ -153,14 +154,29 @@ class Aligned:
         ------
         ValueError
             Data, network or schedule cannot be used; the message says what to mend.
+        RuntimeError
+            Another process is writing checkpoints there.
         """
         phases = parse_schedule(schedule)
         if resume and checkpoint is None:
             raise ValueError("resume=True needs checkpoint=<folder>, where the earlier run wrote.")
         self._start(data, kb, yardstick, complete_kb)
-        folder = Path(checkpoint) if checkpoint is not None else None
-        if folder is not None and resume:
-            self._resume(folder, phases)
+        if checkpoint is None:
+            self._run(phases, max_rounds, None, progress)
+            return self
+        folder = Path(checkpoint)
+        with lock(folder):
+            if folder.is_dir():
+                tidy(folder)
+            if resume:
+                self._resume(folder, phases)
+            self._run(phases, max_rounds, folder, progress)
+        return self
+
+    def _run(
+        self, phases: list[str] | None, max_rounds: int, folder: Path | None, progress: bool
+    ) -> None:
+        """Run all phases that are to come, with a checkpoint of each."""
         todo = tqdm(
             desc="A/R phases",
             total=None if phases is None else len(phases) + 2,
@@ -174,7 +190,6 @@ class Aligned:
                 if folder is not None:
                     store.save(self, folder / stage)
                 todo.update()
-        return self
 
     def _start(
         self,
@@ -387,11 +402,25 @@ class Aligned:
     # ------------------------------------------------------------------------------ storing
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model to a folder (JSON, CSV, safetensors; no pickles), all or nothing."""
+        """Write the model to a folder (JSON, CSV, safetensors; no pickles), all or nothing.
+
+        Raises
+        ------
+        FileExistsError
+            The folder holds anything but an earlier model.
+        """
         self._check_fitted()
         return store.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Aligned:
-        """Read a model that `save` or a checkpoint wrote."""
+        """Read a model that `save` or a checkpoint wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            The folder holds no model.
+        ValueError
+            A file is missing or not the one that was saved, or an older version saved it.
+        """
         return store.load(cls, Path(folder))

@@ -8,13 +8,14 @@ import importlib.util
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aligned._assets import asset
+from aligned.files import check_place, lock, scratch_beside
+from aligned.records import check_replaceable
 from companion.book.editions import (
     DEFAULT,
     checkout,
@@ -172,11 +173,15 @@ def run_notebook(
     state = fingerprint(node, settings, edition)
     if skip_unchanged and target.exists() and stamp.exists() and stamp.read_text() == state:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stamp.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as folder:
-        done = Path(folder) / "executed.ipynb"
-        _execute(node, name, settings, done, Path(folder))
+    check_place(target)
+    if settings.get("out") and not settings.get("tables"):
+        place = (checkout() or Path.cwd()) / str(settings["out"])
+        check_replaceable(place)
+        check_place(place)
+    with lock(target), scratch_beside(target) as folder:
+        stamp.unlink(missing_ok=True)
+        done = folder / "executed.ipynb"
+        _execute(node, name, settings, done, folder)
         done.replace(target)
     stamp.write_text(state)
     return target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from aligned.data import (
     read_responses,
 )
 from aligned.data import load as load_bundle
+from aligned.files import scratch_beside
 from aligned.reading import SCHEMA, Settings, read_yaml, reason
 from companion.book.notebooks import notebooks
 
@@ -156,12 +156,10 @@ def write_study(folder: Path) -> Path:
     )
     text = Template(asset(f"data/example/{_SETTINGS}").read_text(encoding="utf-8"))
     indented = "".join(f"  {line}\n" for line in chosen.splitlines()).rstrip("\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as scratch:
-        part = Path(scratch)
+    filled = text.substitute(notebooks=indented)
+    with scratch_beside(folder / _SETTINGS) as part:
         responses.to_csv(part / "responses.csv", index=False)
         edges.to_csv(part / "edges.csv", index=False)
-        filled = text.substitute(notebooks=indented)
         (part / _SETTINGS).write_text(filled, encoding="utf-8")
         for path in sorted(part.iterdir()):
             path.replace(folder / path.name)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -250,6 +251,32 @@ def test_wrong_usage(
     assert _leave("report", *words) in (1, 2)
     assert answer in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["save", "execute_all", "_stage", "publish", "write_text"])
+def test_a_report_that_was_killed_can_be_made_again(
+    where: str, study: Path, runs: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed the first time, and while a finished one is brought up to date."""
+    folder = study / "report"
+    for again in (False, True):
+        if again:
+            _edit("title", "Another")(study)
+        pid = os.fork()
+        if pid == 0:
+            monkeypatch.setattr(report, where, lambda *_, **__: os._exit(9))
+            report.build_report(read_study(study), folder)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+        assert _leave("report", str(study)) == 0
+        assert sorted(path.name for path in folder.iterdir()) == [
+            *("data", "data.sources", "edition.yaml", "html", "html.sources", "index.html"),
+            *("notebooks", "src"),
+        ]  # fmt: skip
+        assert [p.name for p in study.iterdir() if p.name.startswith(".")] == []
+        assert (
+            yaml.safe_load((folder / "edition.yaml").read_text())["title"] == "Another"
+        ) == again
 
 
 def test_a_notebook_that_stops_keeps_the_older_report(

@@ -23,7 +23,8 @@ import aligned as al
 from aligned.config import Config
 from aligned.data import with_split
 from aligned.data.rows import Rows
-from aligned.records import run_record, write_json
+from aligned.files import new_folder
+from aligned.records import check_replaceable, run_record, write_record
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
 from companion.engine import counted
 from companion.rivals import RIVALS
@@ -46,28 +47,27 @@ def main(
 ) -> None:
     """Write ``scores.csv``, the tools' tables and ``run.json``, all or nothing."""
     begin = time.monotonic()
+    check_replaceable(
+        out, known=["scores.csv", "cell_eval.csv", *(f"{name}.csv.gz" for name in TOOLS)]
+    )
     bundle = al.load(folder / "data")
     roles = pd.read_csv(folder / "folds.csv", dtype=str)
     tools = {n: folder / f"{n}.csv.gz" for n in TOOLS if (folder / f"{n}.csv.gz").is_file()}
     if not tools:
         raise SystemExit(f"{folder} holds no table of a tool; run train_gears.py on it first.")
     table = scores(bundle, roles, tools, n_boot)
-    part = out.with_name(out.name + ".partial")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    table.to_csv(part / "scores.csv", index=False, float_format="%.7g")
     records = {TOOLS[n]: json.loads((folder / f"{n}.json").read_text()) for n in tools}
-    for path in tools.values():
-        shutil.copy2(path, part / path.name)
     record = run_record(
         {"folds": roles["fold"].nunique(), "n_boot": n_boot, "tools": records},
         bundle.data,
         bundle.kb,
         time.monotonic() - begin,
     )
-    write_json(record, part / "run.json")
-    shutil.rmtree(out, ignore_errors=True)
-    part.rename(out)
+    with new_folder(out) as part:
+        table.to_csv(part / "scores.csv", index=False, float_format="%.7g")
+        for path in tools.values():
+            shutil.copy2(path, part / path.name)
+        write_record(record, part / "run.json")
     print(table.to_string(index=False))
 
 
