@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["probe"]
 
 #: A child gets this long, and a second more for every so many bytes.
-SECONDS, BYTES_PER_SECOND = 20, 50_000_000
+SECONDS, BYTES_PER_SECOND = 12, 50_000_000
 #: Arrays up to here are read whole; of larger ones only where their parts lie.
 _WHOLE = 64 * 2**20
 #: No packed array is so much larger than its file.
