@@ -301,7 +301,7 @@ class Child:
                 return self._pipe.recv()
             found = ("hang", f"more than {LIMIT_S:g} s")
         except (EOFError, OSError):
-            self._process.join()
+            self._process.join(5)
             found = ("abort", f"the process ended with {self._process.exitcode}")
         self.stop()
         self._start()
