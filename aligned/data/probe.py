@@ -6,6 +6,7 @@ first; the child is this file run as a script, so that it imports h5py alone.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from functools import lru_cache
@@ -17,7 +18,7 @@ import numpy as np
 __all__ = ["probe"]
 
 #: A child gets this long, and a second more for every so many bytes.
-SECONDS, BYTES_PER_SECOND = 20, 50_000_000
+SECONDS, BYTES_PER_SECOND = 12, 50_000_000
 #: Arrays up to here are read whole; of larger ones only where their parts lie.
 _WHOLE = 64 * 2**20
 #: No packed array is so much larger than its file.
@@ -54,7 +55,7 @@ def probe(path: str | Path) -> None:
 @lru_cache(maxsize=64)  # a file that has not changed is asked once
 def _fault(path: str, size: int, changed: int) -> str:
     seconds = SECONDS + size / BYTES_PER_SECOND
-    command = [sys.executable, "-P", __file__, path]
+    command = [sys.executable, "-P", __file__, path, str(int(seconds) + 1)]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds
@@ -116,6 +117,8 @@ def _sparse(group: h5py.Group) -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "alarm"):  # it ends in time even where its parent is gone
+        signal.alarm(int(sys.argv[2]))
     try:
         _walk(sys.argv[1])
     except Exception as error:

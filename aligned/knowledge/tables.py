@@ -66,7 +66,8 @@ def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
         )
     edges = pd.DataFrame(index=frame.index)
     for column in ("source", "target"):
-        edges[column] = clean_names(frame[column], f"the column {column} of the network")
+        names = clean_names(frame[column], f"the column {column} of the network")
+        edges[column] = pd.Series(names, index=frame.index, dtype=object)
     has_evidence = "evidence" in frame.columns
     edges["evidence"] = frame["evidence"].fillna("").astype(str) if has_evidence else ""
     return edges
