@@ -151,9 +151,7 @@ def test_wrong_shapes_and_weights_are_refused() -> None:
     one, config = np.ones((1, 2), int), Config()
     with pytest.raises(ValueError, match=r"differ in shape .*\(1, 2\), \(1, 2\), \(1, 3\)"):
         adapter_loss(one, one, np.ones((1, 3), int), [0.5, 0.5], config)
-    with pytest.raises(
-        ValueError, match=r"per gene, shape \(2,\), or .* \(1, 2\)"
-    ):
+    with pytest.raises(ValueError, match=r"per gene, shape \(2,\), or .* \(1, 2\)"):
         adapter_loss(one, one, one, [0.5], config)
     with pytest.raises(ValueError, match=r"w holds a value outside \[0, 1\]"):
         optimal_adapter(one, one, [0.5, 1.5], config)

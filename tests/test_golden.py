@@ -100,7 +100,8 @@ def refinement(name: str, **options: Any) -> Value:
     y[:, columns], observed[:, columns] = rows.y, rows.observed
     kb = forgetful(bundle.kb) if options.get("candidates") == "perturbed" else bundle.kb
     evidence = np.arange(len(rows)) % 2 == 0
-    found = refine(kb, x, y, observed=observed, evidence=evidence, **options)
+    search = al.RefineConfig(max_iter=options.pop("max_iter", None))
+    found = refine(kb, x, y, observed=observed, evidence=evidence, config=search, **options)
     return {"edits": sha_of(found.edits), "numbers": numbers(found.edits)}
 
 
@@ -153,7 +154,7 @@ CASES: dict[str, Callable[[], Value]] = {
             ("known", 2, "frobenius", "all"),
         ]
     },
-    "refine demo majority auto": partial(refinement, "demo", k=2, rule="majority"),
+    "refine demo majority auto": partial(refinement, "demo", k=al.Rule(2, "majority")),
     "refine ecoli": partial(refinement, "ecoli", k=1, edit_cost=0.5),
     "metrics": metrics,
     "inconsistency": partial(

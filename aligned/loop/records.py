@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from aligned.data.rows import Rows
-from aligned.knowledge import KnowledgeBase
-from aligned.loop.problem import Closing, Problem
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.loop.problem import Problem
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
 
 __all__ = ["Phase", "Prediction", "Yardsticks"]
@@ -67,7 +67,7 @@ class Yardsticks:
     were hidden) the complete one, scored where it differs from the visible one.
     """
 
-    closing: Closing
+    closing: Rule
     original: KnowledgeBase
     complete: KnowledgeBase | None = None
 
@@ -78,10 +78,10 @@ class Yardsticks:
         columns = self.original.columns(genes)
 
         def deduce(kb: KnowledgeBase) -> Int8:
-            return kb.deduce(rows.x, **self.closing.kwargs)[:, columns]  # type: ignore[arg-type]
+            return kb.deduce(rows.x, self.closing)[:, columns]
 
         original = deduce(self.original)
-        said = self.original.deduction(rows.x, **self.closing.kwargs)  # type: ignore[arg-type]
+        said = self.original.deduction(rows.x, self.closing)
         result = {
             "original": (original, rows.counted),
             "original, reached": (original, rows.counted & said.reached[:, columns]),

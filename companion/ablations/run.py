@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from aligned.config import Config
 from aligned.data import Bundle, Rows, folds
-from aligned.knowledge import KnowledgeBase
-from aligned.loop import Aligned, Closing, Yardsticks
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.loop import Aligned, Yardsticks
 from aligned.scores import bootstrap_weights, confusion
 from companion.fits import first_perturbed, fold_data, joined_folds, memory_used, one_thread_each
 from companion.statistics import METRICS, Bootstrap, Scored, interval, ratio, with_columns
@@ -229,7 +229,7 @@ def _fit(
         here = fold_data(data, labels, settings.split)
         model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
     test = model.problem.test
-    truth = Yardsticks(Closing(**yardstick), kb).deductions(test, kb, model.problem.measured)
+    truth = Yardsticks(Rule(**yardstick), kb).deductions(test, kb, model.problem.measured)
     delta = truth["original"][0]
     counts: dict[tuple[str, str, str], Counts] = {}
     for phase in model.phases[1:]:

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from aligned.config import Config
 from aligned.data import Bundle, Rows, folds
-from aligned.knowledge import KnowledgeBase
-from aligned.loop import Aligned, Closing, Yardsticks, choose_closure
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.loop import Aligned, Yardsticks, choose_closure
 from aligned.scores import confusion, f1_from_confusion
 from companion.edits import edit_support, edit_table, net_edits
 from companion.fits import first_perturbed, fold_data, joined_folds, memory_used, one_thread_each
@@ -425,13 +425,13 @@ def _closure_table(
     table = table.merge(picks, how="left").fillna({"times_chosen": 0})
     table["times_chosen"] = table["times_chosen"].astype(int)
     measured = tuple(map(str, bundle.data.var_names))
-    yardstick = Closing(**bundle.yardstick)
+    yardstick = Rule(**bundle.yardstick)
     everything = choose_closure(rows, bundle.kb, measured, settings.config, yardstick)
     against = Yardsticks(yardstick, bundle.kb).deductions(rows, bundle.kb, measured)["original"]
     knowledge = []
     for k, rule in everything[["k", "rule"]].itertuples(index=False, name=None):
-        closing = Closing(int(k), str(rule), settings.config.alpha, settings.config.margin)
-        delta = bundle.kb.deduce(rows.x, **closing.kwargs)[:, bundle.kb.columns(measured)]  # type: ignore[arg-type]
+        closing = Rule(int(k), str(rule), settings.config.alpha, settings.config.margin)
+        delta = bundle.kb.deduce(rows.x, closing)[:, bundle.kb.columns(measured)]
         counts = confusion(against[0], delta, against[1])
         knowledge.append(float(f1_from_confusion(counts.sum(axis=0))))
     everything = everything.assign(f_k=knowledge).drop(columns="objective")

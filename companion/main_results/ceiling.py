@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aligned.data import Bundle, Rows
-from aligned.loop import Closing
+from aligned.knowledge import Rule
 from aligned.scores import confusion
 from companion.main_results.tables import Pool, score_all
 from companion.statistics import METRICS, sampled_interval, with_columns
@@ -61,9 +61,8 @@ def ceiling_table(
             "(repeats, conditions, genes) and one entry of `rows` per condition."
         )
     rows = Rows.of(bundle.data, bundle.kb)
-    closing = Closing(**bundle.yardstick)
     measured = bundle.kb.columns(tuple(map(str, bundle.data.var_names)))
-    delta = bundle.kb.deduce(rows.x, **closing.kwargs)[:, measured]  # type: ignore[arg-type]
+    delta = bundle.kb.deduce(rows.x, Rule(**bundle.yardstick))[:, measured]
     data = np.stack([confusion(rows.y, calls, rows.counted) for calls in repeats.calls])
     knowledge = np.stack([confusion(delta, calls, rows.counted) for calls in repeats.calls])
     table: list[dict[str, object]] = []
