@@ -18,23 +18,7 @@ import scipy.sparse as sp
 from aligned.knowledge import Rule
 from aligned.refine.evidence import Evidence
 
-__all__ = [
-    "TIE_DUAL",
-    "TIE_EDIT",
-    "Problem",
-    "Reach",
-    "Steps",
-    "carried",
-    "change_table",
-    "deltas",
-    "edit_table",
-    "effects",
-    "effects_both",
-    "misfits",
-    "reach",
-    "search_columns",
-    "shifted",
-]
+__all__ = ["Problem", "Reach", "carried", "change_table", "deltas", "effects", "search_columns"]
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float32]
@@ -43,6 +27,7 @@ Double = npt.NDArray[np.float64]
 State = npt.NDArray[np.int8]
 Index = npt.NDArray[np.intp]
 Counts = tuple[Floats, Floats]
+Steps = tuple[Any, Any]
 
 #: Preference among changes that are equally good: fewer edits first, then no dual pairs.
 TIE_EDIT, TIE_DUAL = 1e-5, 1e-6
@@ -111,25 +96,17 @@ class Reach:
         return Reach(self.positive[rows][:, cols], self.negative[rows][:, cols])
 
 
-@dataclass(frozen=True)
-class Steps:
-    """Single steps among regulators: unsigned and signed, (r, r), *transposed* (target, source).
+def steps_of(problem: Problem, block: State) -> Steps:
+    """Single steps among regulators from their states (r × r): unsigned and signed.
 
-    Sparse where the block is large and sparse.
+    *Transposed* (target, source); sparse where the block is large and sparse.
     """
-
-    unsigned: Floats | sp.csr_array
-    signed: Floats | sp.csr_array
-
-    @classmethod
-    def build(cls, problem: Problem, block: State) -> Steps:
-        """From the states of the edges among regulators (r × r)."""
-        kind: type[np.floating] = np.float64 if problem.majority else np.float32
-        activates, inhibits = (block.T & 1).astype(kind), (block.T >> 1).astype(kind)
-        unsigned, signed = activates + inhibits, activates - inhibits
-        if len(block) >= 100 and np.count_nonzero(block) < 0.1 * block.size:
-            return cls(sp.csr_array(unsigned), sp.csr_array(signed))
-        return cls(unsigned, signed)
+    kind: type[np.floating] = np.float64 if problem.majority else np.float32
+    activates, inhibits = (block.T & 1).astype(kind), (block.T >> 1).astype(kind)
+    unsigned, signed = activates + inhibits, activates - inhibits
+    if len(block) >= 100 and np.count_nonzero(block) < 0.1 * block.size:
+        return sp.csr_array(unsigned), sp.csr_array(signed)
+    return unsigned, signed
 
 
 def reach(
@@ -144,8 +121,8 @@ def reach(
     ``change = (s, j, unsigned, signed)`` adds to the step from regulator ``s`` to regulator ``j``
     without building the matrices anew.
     """
-    r = steps.signed.shape[0]
-    unit = np.zeros((r, len(start)), dtype=steps.signed.dtype)
+    unsigned, signed = steps
+    unit = np.zeros((signed.shape[0], len(start)), dtype=signed.dtype)
     unit[start, np.arange(len(start))] = 1.0
 
     def advance(step: Floats | sp.csr_array, walks: Floats, by: int) -> Floats:
@@ -157,10 +134,10 @@ def reach(
     pos, neg = unit, np.zeros_like(unit)
     for _ in range(length):
         if problem.majority:
-            pos = unit + problem.rule.alpha * advance(steps.signed, pos, 3)
+            pos = unit + problem.rule.alpha * advance(signed, pos, 3)
             continue
-        total = advance(steps.unsigned, pos + neg, 2)
-        difference = advance(steps.signed, pos - neg, 3)
+        total = advance(unsigned, pos + neg, 2)
+        difference = advance(signed, pos - neg, 3)
         new_pos = np.maximum(unit, total + difference > 0.5)
         new_neg = (total - difference > 0.5).astype(np.float32)
         if np.array_equal(new_pos, pos) and np.array_equal(new_neg, neg):
@@ -198,31 +175,28 @@ def shifted(
     )
 
 
-def effects(problem: Problem, counts: Counts) -> State:
-    """Effect of each perturbed regulator on each gene, int8 in {-1, 0, 1}."""
+def signs(problem: Problem, counts: Counts) -> tuple[Bool, Bool]:
+    """Whether up, and whether down, is an effect of each perturbed regulator; two (q, J)."""
     pos, neg = counts
     if problem.majority:
         total = pos - neg
         edge = problem.rule.margin + 1e-9 * max(1.0, float(np.abs(total).max(initial=0.0)))
-        return (total > edge).astype(np.int8) - (total < -edge).astype(np.int8)
-    return (pos > 0.5).astype(np.int8) - (neg > 0.5).astype(np.int8)
+        return total > edge, total < -edge
+    return pos > 0.5, neg > 0.5
 
 
-def effects_both(problem: Problem, counts: Counts) -> tuple[Float, Float]:
-    """Whether up, and whether down, is carried at all: two (q, J) of 0 and 1."""
-    if problem.majority:
-        effect = effects(problem, counts)
-        return (effect > 0).astype(np.float32), (effect < 0).astype(np.float32)
-    return (counts[0] > 0.5).astype(np.float32), (counts[1] > 0.5).astype(np.float32)
+def effects(problem: Problem, counts: Counts) -> State:
+    """Effect of each perturbed regulator on each gene, int8 in {-1, 0, 1}: up less down."""
+    up, down = signs(problem, counts)
+    return up.view(np.int8) - down.view(np.int8)
 
 
-def deltas(problem: Problem, effect: State) -> State:
-    """Deduction for each row of evidence: effects of what it perturbs, summed and clipped."""
-    x = problem.evidence.x
-    if problem.evidence.single.all():
-        return effect[(x != 0).argmax(axis=1)]
-    total = x @ effect.astype(np.float32)
-    return np.clip(np.rint(total), -1, 1).astype(np.int8)
+def deltas(x: Float, effect: State) -> State:
+    """Deduction for each row of perturbations: effects of what it perturbs, summed and clipped."""
+    touched = x != 0
+    if (touched.sum(axis=1) == 1).all():  # single over-expressions
+        return effect[touched.argmax(axis=1)]
+    return np.clip(np.rint(x @ effect.astype(np.float32)), -1, 1).astype(np.int8)
 
 
 def misfits(delta: npt.NDArray[Any], up: Float, down: Float) -> Float:
@@ -236,14 +210,7 @@ def misfits(delta: npt.NDArray[Any], up: Float, down: Float) -> Float:
 def change_table(problem: Problem, walks: Reach, state: State) -> Float:
     """Change in misfit if one pair took another state; float32 of shape (4, r, J).
 
-    Parameters
-    ----------
-    problem : Problem
-        On the J columns of ``state``.
-    walks : Reach
-        Reach among regulators, held fixed.
-    state : ndarray of int8, shape (r, J)
-        Edge states of these columns.
+    ``problem`` is that of the J columns of ``state`` (r, J); the reach is held fixed.
     """
     if problem.majority:
         return _by_regulator(problem, walks, state, np.arange(len(problem.evidence.x)))
@@ -341,17 +308,9 @@ def edit_table(
 ) -> Double:
     """Change in the criterion by every single change, reach held fixed; float64 (4, r, J).
 
-    Ties are broken by tiny terms: fewer edits first, then fewer dual pairs. Self-loops are ruled
-    out: in its own column a regulator's row is offered no change.
-
-    Parameters
-    ----------
-    problem : Problem
-        On all columns.
-    walks, state, original
-        As in `change_table`, for these regulators and columns.
-    rows, cols : ndarray of int, shapes (r,), (J,)
-        Which regulators and columns they are.
+    As `change_table`, for regulators ``rows`` and columns ``cols`` of the whole problem. Ties are
+    broken by tiny terms: fewer edits first, then fewer dual pairs. Self-loops are ruled out: in its
+    own column a regulator's row is offered no change.
     """
     out = change_table(problem.at_columns(cols), walks, state).astype(np.float64)
     was = (state != original) * (edit_cost + TIE_EDIT) + (state == 3) * TIE_DUAL
@@ -375,16 +334,7 @@ def search_columns(
     """Improve columns by single changes until none helps; returns states of shape (r, len(cols)).
 
     In each round every column takes its best single change, and only columns that changed are
-    looked at again.
-
-    Parameters
-    ----------
-    problem : Problem
-        On all columns.
-    walks : Reach
-        Reach among regulators, held fixed; ``cols`` must hold no regulator unless ``k = 1``.
-    state, original : ndarray of int8, shape (r, n)
-        Current edges, and those of the input network.
+    looked at again. The reach is held fixed: ``cols`` must hold no regulator unless ``k = 1``.
     """
     out = original[:, cols].copy()
     usable = np.flatnonzero(walks.reached.any(axis=0))

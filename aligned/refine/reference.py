@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.refine.evidence import check_responses, gather
-from aligned.refine.exact import Problem, Reach, Steps, carried, deltas, effects, reach
+from aligned.refine.exact import Problem, Reach, carried, deltas, effects, reach, steps_of
 
 __all__ = ["identifiable", "single_overexpressions"]
 
@@ -123,8 +123,8 @@ class _Seen:
 
     def _deltas(self, walks: Reach, columns: npt.NDArray[np.intp] | slice) -> Int8:
         counts = carried(walks, self.state[:, columns])
-        return deltas(self.problem, effects(self.problem, counts))
+        return deltas(self.problem.evidence.x, effects(self.problem, counts))
 
     def _reach(self) -> Reach:
-        steps = Steps.build(self.problem, self.state[:, self.problem.reg])
+        steps = steps_of(self.problem, self.state[:, self.problem.reg])
         return reach(self.problem, steps, self.problem.evidence.rows, self.problem.rule.k - 1)

@@ -16,25 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aligned.knowledge import state_of
-from aligned.refine.exact import (
-    TIE_DUAL,
-    TIE_EDIT,
-    Index,
-    Problem,
-    Reach,
-    State,
-    Steps,
-    carried,
-    change_table,
-    deltas,
-    edit_table,
-    effects,
-    effects_both,
-    misfits,
-    reach,
-    search_columns,
-    shifted,
-)
+from aligned.refine import exact
+from aligned.refine.exact import TIE_DUAL, TIE_EDIT, Problem, Reach, State
 from aligned.refine.relaxation import Relaxed, Schedule, relax
 
 __all__ = ["GAIN", "Found", "Network", "edit_gains", "polish", "search", "unexplained_share"]
@@ -79,16 +62,16 @@ class Network:
         """Take these edges and recompute everything."""
         problem = self.problem
         self.state = state
-        self.steps = Steps.build(problem, state[:, problem.reg])
-        self.walks = reach(problem, self.steps, problem.evidence.rows, problem.rule.k - 1)
-        self.counts = carried(self.walks, state)
-        self.effect = effects(problem, self.counts)
-        self.cost = misfits(self.deduced(), problem.gain_up, problem.gain_down)
+        self.steps = exact.steps_of(problem, state[:, problem.reg])
+        self.walks = exact.reach(problem, self.steps, problem.evidence.rows, problem.rule.k - 1)
+        self.counts = exact.carried(self.walks, state)
+        self.effect = exact.effects(problem, self.counts)
+        self.cost = exact.misfits(self.deduced(), problem.gain_up, problem.gain_down)
         self.misfit = float(self.cost.sum(dtype=np.float64))
 
     def deduced(self) -> State:
         """Deduction for each row of evidence, int8 (b, n)."""
-        return deltas(self.problem, self.effect)
+        return exact.deltas(self.problem.evidence.x, self.effect)
 
     @property
     def criterion(self) -> float:
@@ -96,8 +79,13 @@ class Network:
         return self.misfit + self.edit_cost * self.n_edits
 
     @property
+    def edited(self) -> npt.NDArray[np.bool_]:
+        """Pairs that are not as they were in the input network."""
+        return np.asarray(self.state != self.original)
+
+    @property
     def n_edits(self) -> int:
-        return int((self.state != self.original).sum())
+        return int(self.edited.sum())
 
     def price(self, move: Move) -> float:
         """Cost of the edit itself and of its tie-breaks, relative to the present state."""
@@ -118,44 +106,39 @@ class Network:
         if len(rows) == 0:
             return self._settle(move, self.price(move), below, None)
         plus, minus = (v & 1) - (by & 1), (v >> 1) - (by >> 1)
-        step = (s, self.place[j], float(plus + minus), float(plus - minus))
-        walks = reach(problem, self.steps, problem.evidence.rows[rows], problem.rule.k - 1, step)
-        before = self.walks.part(rows)
+        before = walks = self.walks.part(rows)
+        if j in self.place:
+            step = (s, self.place[j], float(plus + minus), float(plus - minus))
+            start = problem.evidence.rows[rows]
+            walks = exact.reach(problem, self.steps, start, problem.rule.k - 1, step)
         grown = Reach(walks.positive - before.positive, walks.negative - before.negative)
         moved = np.flatnonzero(grown.reached.any(axis=0))
         touched = (self.state[moved] != 0).any(axis=0)
         touched[j] = True
         cols = np.flatnonzero(touched)
         at = np.ix_(rows, cols)
-        more = carried(grown.part(slice(None), moved), self.state[np.ix_(moved, cols)])
+        more = exact.carried(grown.part(slice(None), moved), self.state[np.ix_(moved, cols)])
         counts = (self.counts[0][at] + more[0], self.counts[1][at] + more[1])
         own = int(np.searchsorted(cols, j))  # walks whose last step is the changed edge itself
         last = (counts[0][:, own], counts[1][:, own])
         way = (walks.positive[:, s], walks.negative[:, s])
-        counts[0][:, own], counts[1][:, own] = shifted(last, way, plus, minus)
-        effect = effects(problem, counts)
-        b, delta = self._deltas(rows, cols, effect)
+        counts[0][:, own], counts[1][:, own] = exact.shifted(last, way, plus, minus)
+        effect = exact.effects(problem, counts)
+        b = np.flatnonzero((problem.evidence.x[:, rows] != 0).any(axis=1))
         here = np.ix_(b, cols)
-        cost = misfits(delta, problem.gain_up[here], problem.gain_down[here])
+        whole = self.effect[:, cols]
+        whole[rows] = effect
+        delta = exact.deltas(problem.evidence.x[b], whole)
+        cost = exact.misfits(delta, problem.gain_up[here], problem.gain_down[here])
         change = float((cost - self.cost[here]).sum(dtype=np.float64))
         new = (rows, walks, at, counts, effect, here, cost, change)
         return self._settle(move, change + self.price(move), below, new)
-
-    def _deltas(self, rows: Index, cols: Index, effect: State) -> tuple[Index, State]:
-        """Rows of evidence that see a change in ``effect`` and what is deduced for them."""
-        x = self.problem.evidence.x
-        b = np.flatnonzero((x[:, rows] != 0).any(axis=1))
-        if self.problem.evidence.single[b].all():
-            return b, effect[(x[np.ix_(b, rows)] != 0).argmax(axis=1)]
-        whole = self.effect[:, cols].astype(np.float32)
-        whole[rows] = effect
-        return b, np.clip(np.rint(x[b] @ whole), -1, 1).astype(np.int8)
 
     def _settle(self, move: Move, change: float, below: float, new: tuple | None) -> float:  # type: ignore[type-arg]
         if change < below:
             s, j, v = move
             self.state[s, j] = v
-            self.steps = Steps.build(self.problem, self.state[:, self.problem.reg])
+            self.steps = exact.steps_of(self.problem, self.state[:, self.problem.reg])
             if new is not None:
                 rows, walks, at, counts, effect, here, cost, misfit = new
                 self.walks.positive[rows] = walks.positive
@@ -172,9 +155,9 @@ class Network:
         An approximation (4, r, r) that ranks changes for `judge`: exact but for what the change
         does further down.
         """
-        reg, every = self.problem.reg, np.arange(len(self.problem.reg))
-        state, original = self.state[:, reg], self.original[:, reg]
-        return edit_table(self.problem, self.walks, state, original, self.edit_cost, every, reg)
+        reg, rows = self.problem.reg, np.arange(len(self.problem.reg))
+        given = (self.walks, self.state[:, reg], self.original[:, reg], self.edit_cost)
+        return exact.edit_table(self.problem, *given, rows, reg)
 
     def downstream_table(self) -> npt.NDArray[np.float64]:
         """First-order change in misfit if an edge among regulators were added, with its effects.
@@ -184,12 +167,12 @@ class Network:
         """
         problem, reg = self.problem, self.problem.reg
         r = len(reg)
-        onward = reach(problem, self.steps, np.arange(r), max(problem.rule.k - 2, 0))
-        up, down = effects_both(problem, carried(onward, self.state))
-        up[np.arange(r), reg], down[np.arange(r), reg] = 1.0, 0.0
+        onward = exact.reach(problem, self.steps, np.arange(r), max(problem.rule.k - 2, 0))
+        up, down = exact.signs(problem, exact.carried(onward, self.state))
+        up[np.arange(r), reg], down[np.arange(r), reg] = True, False
+        ups, downs = (side.astype(np.float32).T for side in (up, down))
         more_up, more_down = self._prices()
-        with_sign = more_up @ up.T + more_down @ down.T
-        against = more_down @ up.T + more_up @ down.T
+        with_sign, against = more_up @ ups + more_down @ downs, more_down @ ups + more_up @ downs
         pos = (self.walks.positive > 0).astype(np.float32).T
         neg = ((self.walks.negative > 0) | (self.walks.positive < 0)).astype(np.float32).T
         table = np.stack([pos @ with_sign + neg @ against, pos @ against + neg @ with_sign])
@@ -200,11 +183,11 @@ class Network:
         problem = self.problem
         single = np.flatnonzero(problem.evidence.single)
         q = (problem.evidence.x[single] != 0).argmax(axis=1)
-        pos, neg = effects_both(problem, (self.counts[0][q], self.counts[1][q]))
+        pos, neg = exact.signs(problem, (self.counts[0][q], self.counts[1][q]))
         now = self.cost[single]
         up, down = (np.zeros(self.effect.shape, dtype=np.float32) for _ in range(2))
-        up[q] = np.where(neg > 0, 0, problem.gain_up[single]) - now
-        down[q] = np.where(pos > 0, 0, problem.gain_down[single]) - now
+        up[q] = np.where(neg, 0, problem.gain_up[single]) - now
+        down[q] = np.where(pos, 0, problem.gain_down[single]) - now
         return up, down
 
     # ------------------------------------------------------------------------ improving it
@@ -231,7 +214,7 @@ class Network:
         if problem.rule.k > 1:
             cols = np.setdiff1d(cols, problem.reg)
         state = self.state.copy()
-        state[:, cols] = search_columns(
+        state[:, cols] = exact.search_columns(
             problem, self.walks, state, self.original, cols, self.edit_cost
         )
         self.set_state(state)
@@ -242,7 +225,7 @@ class Network:
         undone, again = 0, True
         while again:
             again = False
-            for s, i in np.argwhere(self.state[:, reg] != self.original[:, reg]):
+            for s, i in np.argwhere(self.edited[:, reg]):
                 if self.evaluations >= budget:
                     return undone
                 move = (int(s), int(reg[i]), int(self.original[s, reg[i]]))
@@ -317,15 +300,9 @@ def polish(
     r × r block by changes judged in full; the two alternate. Every edit is tried for reversal and
     for the opposite sign.
 
-    Parameters
-    ----------
-    starts : list of ndarray of int8, shape (r, n)
-        Networks to start from, at least one; the best result is returned, a later one only if
-        better.
-    original : ndarray of int8, shape (r, n)
-        Input network: what counts as an edit is a difference from it.
-    hints : ndarray of float32, shape (r, n), optional
-        Relaxed weights (positive minus negative), to propose changes among regulators.
+    ``starts`` are networks (states, at least one) to begin from: the best result is returned, a
+    later one only if better. ``hints``, relaxed weights (positive minus negative), propose changes
+    among regulators.
     """
     best = Network(problem, starts[0], original, edit_cost)
     best.improve(hints)
@@ -355,21 +332,11 @@ def _promising(net: Network, best: Network) -> bool:
     return reached < best.criterion
 
 
-def edit_gains(net: Network, chunk: int = 1024) -> npt.NDArray[np.float64]:
+def edit_gains(net: Network) -> npt.NDArray[np.float64]:
     """By how much the criterion rises if one edit is undone; one number per edit, row by row."""
-    s, j = np.nonzero(net.state != net.original)
-    back = net.original[s, j]
-    rise = np.zeros(len(s))
-    judged = np.isin(j, net.problem.reg) & (net.problem.rule.k > 1)
-    for i in np.flatnonzero(judged):
-        rise[i] = net.judge((int(s[i]), int(j[i]), int(back[i])))
-    cols = np.unique(j[~judged])
-    for begin in range(0, len(cols), chunk):
-        part = cols[begin : begin + chunk]
-        table = change_table(net.problem.at_columns(part), net.walks, net.state[:, part])
-        mine = np.flatnonzero(~judged & np.isin(j, part))
-        rise[mine] = table[back[mine], s[mine], np.searchsorted(part, j[mine])] - net.edit_cost
-    return np.asarray(np.rint(rise + net.edit_cost) - net.edit_cost)
+    back = [(int(s), int(j), int(net.original[s, j])) for s, j in np.argwhere(net.edited)]
+    rise = np.array([net.judge(move) for move in back], dtype=np.float64)
+    return np.asarray(np.rint(rise + net.edit_cost) - net.edit_cost)  # without the tie-breaks
 
 
 def unexplained_share(net: Network) -> float:
@@ -416,12 +383,8 @@ def search(
 ) -> Found:
     """Relax, cut, polish; again from the polished regulators while much stays unexplained.
 
-    Parameters
-    ----------
-    original : ndarray of int8, shape (r, n)
-        Edge states of the input network: what counts as an edit is a difference from it.
-    rounds : int
-        Most rounds; 0 relaxes and cuts without polishing.
+    An edit is a difference from ``original`` (states, (r, n)); with no ``rounds`` nothing is
+    polished.
     """
 
     def look(start: State) -> Found:
