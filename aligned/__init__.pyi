@@ -1,9 +1,9 @@
 from .alignment import adapter_loss, optimal_adapter
 from .config import Config
 from .data import Bundle, folds, load, validate
-from .knowledge import Closure, KnowledgeBase
+from .knowledge import Closure, KnowledgeBase, Rule
 from .loop import Aligned, Prediction
-from .refine import Refinement, refine
+from .refine import RefineConfig, Refinement, refine
 from .scores import balanced_consistency, data_consistency, knowledge_consistency
 from .simulate import Simulation, simulate
 
@@ -14,7 +14,9 @@ __all__ = [
     "Config",
     "KnowledgeBase",
     "Prediction",
+    "RefineConfig",
     "Refinement",
+    "Rule",
     "Simulation",
     "adapter_loss",
     "balanced_consistency",

@@ -54,8 +54,8 @@ def graph_operator(
 
     Parameters
     ----------
-    edges : sparse bool, shape (r, n)
-        Edges of either sign.
+    edges : sparse, shape (r, n)
+        Not 0 where there is an edge of either sign.
     regulator_index : ndarray of int, shape (r,)
         Column of each regulator.
     n_genes : int

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from aligned.knowledge import KnowledgeBase
+    from aligned.knowledge import KnowledgeBase, Rule
 
 __all__ = [
     "balanced_consistency",
@@ -152,12 +152,9 @@ def knowledge_consistency(
     kb: KnowledgeBase,
     x: object,
     genes: Sequence[str] | None = None,
-    k: int = 5,
+    k: int | Rule = 5,
     rule: str = "boolean",
     observed: npt.ArrayLike | None = None,
-    *,
-    alpha: float = 0.5,
-    margin: float = 0.0,
 ) -> float:
     """Knowledge consistency ``F_k``: macro-F1 of the prediction against what a network deduces.
 
@@ -174,8 +171,8 @@ def knowledge_consistency(
         Perturbations, columns as ``kb.genes``.
     genes : sequence of str, optional
         The m columns of ``y_pred``; needed where they are not all genes of the network.
-    k, rule, alpha, margin
-        The yardstick's closure.
+    k, rule
+        The yardstick's closure, as in `KnowledgeBase.closure`.
     observed : array of bool, shape (b, m), optional
         Cells to score besides.
 
@@ -193,7 +190,7 @@ def knowledge_consistency(
     >>> round(knowledge_consistency([[-1, -1, 1]], kb, [[-1, 0, 0]], k=1), 3)
     0.667
     """
-    delta = kb.deduce(x, k, rule, alpha=alpha, margin=margin)[:, kb.columns(genes)]
+    delta = kb.deduce(x, k, rule)[:, kb.columns(genes)]
     return data_consistency(y_pred, delta, kb.scored_cells(x, genes, observed))
 
 

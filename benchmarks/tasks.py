@@ -11,7 +11,7 @@ import torch
 
 from aligned.knowledge import KnowledgeBase
 from aligned.knowledge.closure import boolean_closure
-from aligned.refine import refine
+from aligned.refine import RefineConfig, refine
 from aligned.refine.evidence import check_responses, gather
 from aligned.refine.relaxation import loss_and_gradient, proximal_step
 from benchmarks import dense
@@ -168,7 +168,7 @@ def our_refinement(task: Task, device: str) -> Callable[[], object]:
     truth = network(task)
     x, y = perturbed(truth, task.k)
     noisy = truth.corrupt(NOISE, task.seed + 1)
-    return lambda: refine(noisy, x, y, k=task.k, device=device)
+    return lambda: refine(noisy, x, y, k=task.k, config=RefineConfig(device=device))
 
 
 def differences(task: Task, device: str) -> dict[str, float]:

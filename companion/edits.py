@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import hypergeom
 
 from aligned.data import Bundle, Rows
-from aligned.knowledge import KnowledgeBase, pair_states
+from aligned.knowledge import KnowledgeBase
 
 __all__ = ["edit_support", "edit_table", "net_edits"]
 
@@ -88,7 +88,7 @@ def _measured(table: pd.DataFrame, bundle: Bundle) -> tuple[list[float], list[in
 def _signs_in(table: pd.DataFrame, other: KnowledgeBase | None) -> list[str]:
     if other is None:
         return [""] * len(table)
-    state = pair_states(other.to_edges())
+    state = other.pairs().to_dict()
     pairs = table[["source", "target"]].itertuples(index=False, name=None)
     return [state.get(pair, "0") for pair in pairs]
 

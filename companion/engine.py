@@ -22,8 +22,8 @@ from anndata import AnnData
 
 from aligned.data import Bundle, Rows, folds, linked_conditions, with_split
 from aligned.files import new_folder
-from aligned.knowledge import KnowledgeBase
-from aligned.loop import Closing, Yardsticks
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.loop import Yardsticks
 from aligned.records import data_sha256, network_sha256
 from aligned.scores import confusion, discrimination
 from companion.parallel import side_by_side
@@ -106,9 +106,9 @@ class Fold:
         return tuple(map(str, self.whole.var_names))
 
     @property
-    def closing(self) -> Closing:
+    def closing(self) -> Rule:
         """The yardstick's closure."""
-        return Closing(**self.yardstick)
+        return Rule(**self.yardstick)
 
     @cached_property
     def rows(self) -> Rows:
@@ -293,7 +293,7 @@ def counted(
     keep = np.flatnonzero(np.ones(len(rows), bool) if kept is None else np.asarray(kept))
     rows = rows.take(keep)
     genes = tuple(map(str, bundle.data.var_names))
-    yardsticks = Yardsticks(Closing(**bundle.yardstick), bundle.kb)
+    yardsticks = Yardsticks(Rule(**bundle.yardstick), bundle.kb)
     delta = yardsticks.deduce(bundle.kb, rows, genes)
     shared = {"split": split, "fold": "", "condition": rows.names.astype(str)}
     shared["group"] = first_perturbed(rows, bundle.kb)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from aligned.scores import confusion, f1_from_confusion
 
 __all__ = ["as_weights", "edge_scores", "ranking_scores", "repair_scores"]
@@ -208,12 +208,11 @@ def states(kb: KnowledgeBase, regulators: Sequence[str] | None = None) -> Int8:
     empty row.
     """
     if regulators is None:
-        return kb.r_pos.toarray().astype(np.int8) + 2 * kb.r_neg.toarray().astype(np.int8)
+        return kb.state.toarray()
     place = pd.Index(kb.regulators).get_indexer(list(regulators))
     known = np.flatnonzero(place >= 0)
     out = np.zeros((len(place), len(kb.genes)), dtype=np.int8)
-    out[known] = kb.r_pos[place[known]].toarray().astype(np.int8)
-    out[known] += 2 * kb.r_neg[place[known]].toarray().astype(np.int8)
+    out[known] = kb.state[place[known]].toarray()
     return out
 
 
@@ -272,7 +271,7 @@ def _closure_f1(
     for net in (kb, truth):
         effect = np.zeros((len(regulators), len(truth.genes)), dtype=np.int8)
         place = pd.Index(regulators).get_indexer(list(net.regulators))
-        effect[place] = net.closure(k, rule, alpha=alpha, margin=margin).signed
+        effect[place] = net.closure(Rule(k, rule, alpha, margin)).signed
         effects.append(effect)
     places = _off_diagonal(truth, regulators)
     return _macro_f1(effects[1][places], effects[0][places])

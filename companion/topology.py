@@ -137,7 +137,7 @@ def rewired(kb: KnowledgeBase, seed: int, swaps_per_edge: int = 10) -> Knowledge
         _swap(source, target, rng, len(kb.genes))
     new = np.zeros_like(state)
     new[row, target] = signs
-    return kb.with_matrices((new & 1) > 0, new > 1, evidence="rewired")
+    return kb.with_state(new, evidence="rewired")
 
 
 def _swap(source: Index, target: Index, rng: np.random.Generator, n: int) -> None:

@@ -28,7 +28,7 @@ from aligned.data import with_split
 from aligned.data.rows import Rows
 from aligned.decisions import best_threshold, decide
 from aligned.loop import SCORES, model, parse_schedule, stage_name, store, training
-from aligned.loop.problem import CLOSURES, Closing, choose_closure
+from aligned.loop.problem import CLOSURES, choose_closure
 from aligned.loop.training import Ensemble, carried_threshold
 from aligned.neural import class_weights, cross_entropy
 from aligned.scores import confusion
@@ -363,7 +363,7 @@ def test_predictions_keep_their_promises(
     assert (p.probabilities >= 0).all()
     npt.assert_allclose(p.probabilities.sum(axis=2), 1, atol=1e-5)
     npt.assert_array_equal(p.fused, np.where(p.adapter == 1, p.symbolic, p.neural))
-    deduced = m.kb.deduce(x, **m.problem.closing.kwargs)
+    deduced = m.kb.deduce(x, m.problem.closing)
     npt.assert_array_equal(p.symbolic, deduced[:, m.kb.columns(data.var_names)])
     tau = m.ensemble.tau["integrated"]
     if config.decision == "argmax":
@@ -571,7 +571,7 @@ def test_thresholds_are_the_best_on_what_each_network_has_not_seen(
     p = np.stack([said[ensemble.inner[i]].response[i] for i in own])
     trust = np.stack([said[ensemble.inner[i]].adapter[i] for i in own])
     rows = train.take(own)
-    delta = m.kb.deduce(rows.x, **m.problem.closing.kwargs)[:, ensemble.columns]
+    delta = m.kb.deduce(rows.x, m.problem.closing)[:, ensemble.columns]
     yardstick = sim.kb.deduce(rows.x, **YARDSTICK)[:, ensemble.columns]
 
     def integrated(called: np.ndarray) -> np.ndarray:
@@ -1127,7 +1127,7 @@ def test_alignment_learns_from_what_each_network_and_the_network_of_knowledge_sa
         """Features, the network's own call, and the deduction."""
         torch.testing.assert_close(pool.z, m.ensemble.encode(x))
         npt.assert_array_equal(pool.call, decide(m.ensemble.outputs(x)[j].response, tau))
-        delta = sim.kb.deduce(x, **m.problem.closing.kwargs)[:, m.ensemble.columns]
+        delta = sim.kb.deduce(x, m.problem.closing)[:, m.ensemble.columns]
         npt.assert_array_equal(pool.delta, delta)
 
     def spy(_: Ensemble, j: int, pools: Any, *__: Any, **___: Any) -> None:
@@ -1163,7 +1163,7 @@ def test_a_step_fits_labels_with_class_weights_and_fusions_without(
     x_u, columns = m.problem.unlabelled, m.ensemble.columns
     own = m.problem.train.take(np.flatnonzero(m.ensemble.inner != 0))
     call = decide(m.ensemble.outputs(x_u)[0].response, m.ensemble.tau_single["integrated"])
-    delta = sim.kb.deduce(x_u, **m.problem.closing.kwargs)[:, columns]
+    delta = sim.kb.deduce(x_u, m.problem.closing)[:, columns]
     if config.estimator == "exact":
         a = al.optimal_adapter(call, delta, m.problem.w, config)
     else:
@@ -1217,8 +1217,8 @@ def test_refinement_is_given_the_fused_predictions(
     others = np.setdiff1d(np.arange(len(sim.kb.genes)), columns)
     assert len(others)
     assert not given["observed"][:, others].any()
-    assert given["error_rate"] == m.ensemble.error_rate
-    assert (given["edit_cost"], given["k"], given["rule"]) == (0.7, 2, "boolean")
+    assert given["config"].error_rate == m.ensemble.error_rate
+    assert (given["edit_cost"], given["k"]) == (0.7, al.Rule(2, "boolean"))
 
 
 # ------------------------------------------------------------------------------------- choices
@@ -1234,7 +1234,7 @@ def test_the_closure_is_the_best_on_training_conditions(
 ) -> None:
     config = TINY.replace(k="auto", rule="auto", objective=goal)
     train, genes = rows_of(data, sim.kb), tuple(data.var_names)
-    tried = choose_closure(train, sim.kb, genes, config, Closing(1, "boolean"))
+    tried = choose_closure(train, sim.kb, genes, config, al.Rule(1))
     assert list(tried[["k", "rule"]].itertuples(index=False, name=None)) == list(CLOSURES)
     columns = sim.kb.columns(genes)
     said = sim.kb.deduce(train.x, **YARDSTICK)[:, columns]
@@ -1287,7 +1287,7 @@ def test_weights_come_from_the_parts_that_the_data_offer(
     data: AnnData, sim: al.Simulation, whole: al.Aligned
 ) -> None:
     train, columns = rows_of(data, sim.kb), sim.kb.columns(data.var_names)
-    delta = sim.kb.deduce(train.x, **whole.problem.closing.kwargs)[:, columns]
+    delta = sim.kb.deduce(train.x, whole.problem.closing)[:, columns]
     degree = (sim.kb.r_pos.toarray() | sim.kb.r_neg.toarray()).sum(axis=0)[columns]  # regulators
     go = data.var["go_count"].to_numpy(float)
     made = al.alignment.gene_weights(train.y, delta, train.counted, degree, go, TINY)

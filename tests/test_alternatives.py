@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, state_of
 from aligned.refine.alternatives import direct_evidence, published_closure, published_rule
 from aligned.refine.reference import identifiable, single_overexpressions
 from companion.noise.jobs import random_network
@@ -77,7 +77,7 @@ def test_the_published_rule_loses_every_inhibition(k: int) -> None:
 
 def test_the_published_rule_restores_removed_activations_of_one_step() -> None:
     truth = random_network(30, 5, 60, seed=2)
-    truth = truth.with_matrices(truth.r_pos, truth.r_neg.multiply(0) > 0)
+    truth = truth.with_state(truth.r_pos.astype(np.int8))
     visible, hidden = truth.hold_out(0.3, seed=0)
     x = single_overexpressions(truth)
     assert len(hidden) > 5
@@ -150,7 +150,7 @@ def with_states(kb: KnowledgeBase, entries: list[tuple[str, str, str]]) -> Knowl
     for source, target, state in entries:
         i, j = kb.regulators.index(source), kb.genes.index(target)
         pos[i, j], neg[i, j] = "+" in state, "-" in state
-    return kb.with_matrices(pos, neg)
+    return kb.with_state(state_of(pos, neg))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -194,7 +194,7 @@ def test_the_reference_explains_all_and_nothing_more_can_be_put_back(rule: str) 
         pos, neg = found.r_pos.toarray(), found.r_neg.toarray()
         i, j = found.regulators.index(source), found.index.get_loc(target)
         pos[i, j], neg[i, j] = "+" in after, "-" in after
-        trial = found.with_matrices(pos, neg)
+        trial = found.with_state(state_of(pos, neg))
         assert not np.array_equal(trial.deduce(x, 3, rule)[~own], wanted[~own])
 
 

@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import aligned as al
 from aligned.data.folder import read_gmt
+from aligned.knowledge import state_of
 from companion.pathways.enrichment import (
     GeneSets,
     Halves,
@@ -133,11 +134,11 @@ def test_influence_is_the_pagerank_of_networkx(sim) -> None:
 def test_an_edit_moves_the_influence_and_a_flip_does_not(sim) -> None:
     kb = sim.kb
     pos, neg = kb.r_pos.toarray(), kb.r_neg.toarray()
-    flipped = kb.with_matrices(neg, pos)
+    flipped = kb.with_state(state_of(neg, pos))
     assert influence(flipped) == pytest.approx(influence(kb))
     place = np.argwhere(~(pos | neg))[50]
     pos[tuple(place)] = place[1] != kb.regulator_index[place[0]]
-    added = kb.with_matrices(pos, neg)
+    added = kb.with_state(state_of(pos, neg))
     assert influence(added)[place[1]] > influence(kb)[place[1]]
 
 

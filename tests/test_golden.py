@@ -24,11 +24,11 @@ import torch
 
 import aligned as al
 import companion
-from companion.engine import Results
 from aligned.data import Bundle, folds, with_split
 from aligned.data.rows import Rows
 from aligned.refine import refine
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
+from companion.engine import Results
 
 GOLDEN = Path(__file__).with_name("golden.json")
 MIRROR = "ALIGNED_DATA_MIRROR"
@@ -101,7 +101,8 @@ def refinement(name: str, **options: Any) -> Value:
     y[:, columns], observed[:, columns] = rows.y, rows.observed
     kb = forgetful(bundle.kb) if options.get("candidates") == "perturbed" else bundle.kb
     evidence = np.arange(len(rows)) % 2 == 0
-    found = refine(kb, x, y, observed=observed, evidence=evidence, **options)
+    search = al.RefineConfig(max_iter=options.pop("max_iter", None))
+    found = refine(kb, x, y, observed=observed, evidence=evidence, config=search, **options)
     return {"edits": sha_of(found.edits), "numbers": numbers(found.edits)}
 
 
@@ -157,7 +158,7 @@ CASES: dict[str, Callable[[], Value]] = {
             ("known", 2, "frobenius", "all"),
         ]
     },
-    "refine demo majority auto": partial(refinement, "demo", k=2, rule="majority"),
+    "refine demo majority auto": partial(refinement, "demo", k=al.Rule(2, "majority")),
     "refine ecoli": partial(refinement, "ecoli", k=1, edit_cost=0.5),
     "metrics": metrics,
     "inconsistency": partial(

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import STATES, KnowledgeBase, Rule, state_of
 from aligned.simulate import simulate
 
 Edge = tuple[str, str, int]
@@ -123,7 +123,7 @@ def test_factorised_closure_is_the_dense_four_product_one(kb, k):
     margin=st.sampled_from((0.0, 0.3, 1.0)),
 )
 def test_majority_is_the_damped_sum_of_signed_walks(kb, k, alpha, margin):
-    closure = kb.closure(k, "majority", alpha=alpha, margin=margin)
+    closure = kb.closure(Rule(k, "majority", alpha, margin))
     total = np.zeros((len(kb.regulators), len(kb.genes)))  # powers of two: no rounding
     reached = np.zeros(total.shape, dtype=bool)
     for i, regulator in enumerate(kb.regulators):
@@ -198,12 +198,16 @@ def test_closure_needs_no_array_of_genes_by_genes():
             {"rule": "vote"},
             r"closure rule 'vote' is unknown; choose one of \['boolean', 'majority'\]",
         ),
+        ({"alpha": 2}, "alpha is 2; it damps each further step: give 0 to 1"),
         ({"rule": "majority", "margin": -1}, "margin is -1; it is a number of paths"),
     ],
 )
 def test_closure_refuses(wrong, message):
     with pytest.raises(ValueError, match=message):
-        network(("a", "b", 1)).closure(**wrong)
+        Rule(**wrong)
+    if {"k", "rule"} >= set(wrong):
+        with pytest.raises(ValueError, match=message):
+            network(("a", "b", 1)).closure(**wrong)
 
 
 # ------------------------------------------------------------------------------ deduction
@@ -512,20 +516,34 @@ def test_hold_out_refuses_an_order_that_is_none():
         kb.hold_out(0.5, order=["b", "z"])
 
 
-# --------------------------------------------------------------------------- with_matrices
+# ------------------------------------------------------------------------------ with_state
 
 
 @FEW
 @given(kb=networks())
-def test_matrices_there_and_back(kb):
-    again = kb.with_matrices(kb.r_pos, kb.r_neg)
+def test_states_there_and_back(kb):
+    again = kb.with_state(kb.state)
     assert again == kb
     both = ["source", "target", "sign", "evidence"]
     wanted = kb.to_edges().sort_values(both).reset_index(drop=True)
     pd.testing.assert_frame_equal(again.to_edges().sort_values(both).reset_index(drop=True), wanted)
-    assert kb.with_matrices(kb.r_pos.toarray(), kb.r_neg.toarray()) == kb
-    nothing = np.zeros(kb.r_pos.shape, dtype=bool)
-    assert triples(kb.with_matrices(nothing, nothing)) == loops_of(kb)
+    state = state_of(kb.r_pos.toarray(), kb.r_neg.toarray())
+    npt.assert_array_equal(kb.state.toarray(), state)
+    assert kb.state.dtype == state.dtype == np.int8
+    assert kb.with_state(state) == kb
+    words = {
+        (s, t): STATES[kb.state[kb.regulators.index(s), kb.genes.index(t)]]
+        for s, t, _ in triples(kb)
+        if s != t
+    }
+    assert kb.pairs().to_dict() == words
+    assert triples(kb.with_state(0 * state)) == loops_of(kb)
+
+
+def test_states_of_another_shape_are_refused():
+    kb = KnowledgeBase.from_edges(frame(("a", "b", 1)), ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"the states have shape \(3, 1\); give \(1, 3\)"):
+        kb.with_state(np.zeros((3, 1), np.int8))
 
 
 def test_edits_keep_evidence_of_what_stays_and_label_what_is_new():
@@ -533,9 +551,7 @@ def test_edits_keep_evidence_of_what_stays_and_label_what_is_new():
         frame(("a", "b", 1), ("a", "c", -1), ("a", "a", -1), evidence=["blot", "array", "blot"]),
         ["a", "b", "c", "d"],
     )
-    edited = kb.with_matrices(
-        np.array([[1, 1, 0, 1]], dtype=bool), np.array([[0, 0, 0, 1]], dtype=bool), "loop 1"
-    )
+    edited = kb.with_state(np.array([[1, 1, 0, 3]]), "loop 1")
     assert sorted(edited.to_edges().itertuples(index=False, name=None)) == [
         ("a", "a", -1, "blot"),  # the +1 asked for on the diagonal is no regulation
         ("a", "b", 1, "blot"),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from aligned.scores import (
     balanced_consistency,
     bootstrap_weights,
@@ -168,8 +168,9 @@ def test_the_yardstick_has_its_own_closure(kb):
     own, other = (knowledge_consistency(guess, kb, x, k=2) for guess in (two_steps, direct))
     assert knowledge_consistency(direct, kb, x, k=1) == 1
     assert own > other
-    by_majority = kb.deduce(x, 2, "majority", margin=0.7)
-    score = knowledge_consistency(by_majority, kb, x, k=2, rule="majority", margin=0.7)
+    rule = Rule(2, "majority", margin=0.7)
+    by_majority = kb.deduce(x, rule)
+    score = knowledge_consistency(by_majority, kb, x, k=rule)
     assert score == knowledge_consistency(direct, kb, x, k=1)
 
 

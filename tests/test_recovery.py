@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, state_of
 from companion.recovery import as_weights, edge_scores, ranking_scores, repair_scores
 
 
@@ -90,7 +90,7 @@ def test_precision_recall_sign_accuracy_and_distance_by_hand() -> None:
 
 def test_a_network_scores_full_against_itself_and_self_loops_do_not_count() -> None:
     truth = network(2, dual=True)
-    without = truth.with_matrices(truth.r_pos, truth.r_neg)
+    without = truth.with_state(truth.state)
     edges = without.to_edges()
     bare = KnowledgeBase.from_edges(
         edges[edges["source"] != edges["target"]], genes=truth.genes, regulators=truth.regulators
@@ -121,7 +121,7 @@ def test_repairs_by_counting_pairs() -> None:
     p[intact[0]] = 0  # and harm one intact edge
     free = np.argwhere(((dense(truth)[0] | dense(truth)[1] | p | q) == 0) & off_diagonal(truth))
     q[tuple(free[0])] = 1  # and invent one
-    scores = repair_scores(noisy.with_matrices(p > 0, q > 0), noisy, truth)
+    scores = repair_scores(noisy.with_state(state_of(p > 0, q > 0)), noisy, truth)
     n_intact = sum(((a & b).sum()) for a, b in zip(dense(truth), dense(noisy), strict=True))
     assert scores["repaired"] == pytest.approx(len(half) / len(noisy.changes_to(truth)))
     assert scores["harmed"] == pytest.approx(1 / n_intact)

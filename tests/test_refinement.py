@@ -10,12 +10,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from aligned.knowledge import KnowledgeBase
-from aligned.refine import auto_edit_cost, refine, replicate_error
-from aligned.refine.block import GAIN, Network
-from aligned.refine.columns import change_table, search_columns
+from aligned.knowledge import STATES, KnowledgeBase, Rule
+from aligned.refine import RefineConfig, auto_edit_cost, refine, replicate_error
 from aligned.refine.evidence import check_responses, gather
-from aligned.refine.exact import STATES, Problem, deltas, state_of
+from aligned.refine.exact import Problem, change_table, search_columns
 from aligned.refine.nullcheck import agreement_p_value
 from aligned.refine.relaxation import (
     lam_bound,
@@ -25,7 +23,10 @@ from aligned.refine.relaxation import (
     relaxed_closure,
     relaxed_effects,
 )
+from aligned.refine.search import GAIN, Network
 from aligned.scores import data_consistency
+
+UNCHECKED = RefineConfig(null_check=False)
 
 
 def random_network(
@@ -54,7 +55,7 @@ def signed(kb: KnowledgeBase) -> np.ndarray:
 
 
 def pairs(kb: KnowledgeBase) -> np.ndarray:
-    return state_of(kb.r_pos.toarray(), kb.r_neg.toarray())
+    return kb.state.toarray()
 
 
 def edge_f1(truth: KnowledgeBase, kb: KnowledgeBase) -> float:
@@ -75,10 +76,10 @@ def mixed_inputs(kb: KnowledgeBase, rng: np.random.Generator, b: int = 14) -> np
     return x
 
 
-def build(kb, x, y, k, rule="boolean", observed=None, alpha=0.5, margin=0.0):
+def build(kb, x, y, k, rule="boolean", observed=None):
     responses = check_responses(kb, x, y, observed, None, "evidence")
     evidence = gather(responses, kb.regulator_index)
-    return Problem.build(evidence, kb.regulator_index, k, rule, alpha, margin)
+    return Problem.build(evidence, kb.regulator_index, Rule.of(k, rule))
 
 
 def objective(kb: KnowledgeBase, original: KnowledgeBase, x, y, cost: float, **rule) -> float:
@@ -216,11 +217,11 @@ def test_exact_semantics_equal_deduction(rule, k):
         rng = np.random.default_rng(seed)
         x = mixed_inputs(kb, rng)
         y = rng.integers(-1, 2, size=x.shape)
-        problem = build(kb, x, y, k, rule, alpha=0.3, margin=0.2)
+        asked = Rule(k, rule, alpha=0.3, margin=0.2)
+        problem = build(kb, x, y, asked)
         net = Network(problem, pairs(kb), pairs(kb), 0.5)
-        kwargs = {"k": k, "rule": rule, "alpha": 0.3, "margin": 0.2}
-        assert net.objective + problem.silent == objective(kb, kb, x, y, 0.5, **kwargs)
-        assert problem.evidence.misfit(deltas(problem, net.effect)) == net.misfit + problem.silent
+        assert net.criterion + problem.silent == objective(kb, kb, x, y, 0.5, k=asked)
+        assert problem.evidence.misfit(net.deduced()) == net.misfit + problem.silent
 
 
 @pytest.mark.parametrize("rule", ["boolean", "majority"])
@@ -312,7 +313,7 @@ def test_every_edit_is_worth_its_cost_and_reported_truthfully():
     flipped = rng.random(y.shape) < 0.03
     y[flipped] = rng.integers(-1, 2, size=int(flipped.sum()))
     for cost in (0.5, 1.7):
-        found = refine(noisy, x, y, k=3, edit_cost=cost, null_check=False)
+        found = refine(noisy, x, y, k=3, edit_cost=cost, config=UNCHECKED)
         assert found.objective_after == pytest.approx(objective(found.kb, noisy, x, y, cost, k=3))
         assert found.objective_before == objective(noisy, noisy, x, y, cost, k=3)
         assert found.objective_after < found.objective_before
@@ -325,7 +326,7 @@ def test_every_edit_is_worth_its_cost_and_reported_truthfully():
             assert (STATES[original[s, j]], STATES[state[s, j]]) == (edit.before, edit.after)
             undone = state.copy()
             undone[s, j] = original[s, j]
-            back = noisy.with_matrices((undone & 1) > 0, (undone >> 1) > 0)
+            back = noisy.with_state(undone)
             rise = objective(back, noisy, x, y, cost, k=3) - found.objective_after
             assert rise > 0
             assert edit.gain == pytest.approx(rise)
@@ -407,12 +408,14 @@ def test_majority_rule(k):
     noisy = truth.corrupt(0.3, seed=12)
     x = over_expressions(truth)
     y = truth.deduce(x, k=k, rule="majority")
-    found = refine(noisy, x, y, k=k, rule="majority")
+    found = refine(noisy, x, y, Rule(k, "majority"))
     assert edge_f1(truth, found.kb) > 0.95
-    assert not refine(truth, x, y, k=k, rule="majority").changed
+    assert not refine(truth, x, y, Rule(k, "majority")).changed
 
 
-@pytest.mark.parametrize("options", [{"penalty": "frobenius"}, {"polish": False}])
+@pytest.mark.parametrize(
+    "options", [{"penalty": "frobenius"}, {"config": RefineConfig(polish=False)}]
+)
 def test_other_penalty_and_no_polish(options):
     truth = random_network(seed=13)
     noisy = truth.corrupt(0.3, seed=13)
@@ -463,7 +466,7 @@ def test_shuffled_responses_leave_the_network_alone():
     assert found.kb is noisy
     assert len(found.edits) == 0
     assert "not above the null (p = " in found.note
-    assert refine(noisy, x, y, k=2, null_check=False).changed
+    assert refine(noisy, x, y, k=2, config=UNCHECKED).changed
 
 
 def test_null_is_about_the_perturbation_not_about_the_gene():
@@ -473,10 +476,10 @@ def test_null_is_about_the_perturbation_not_about_the_gene():
     y = np.tile(np.sign(signed(kb).sum(axis=0)), (len(x), 1))
     problem = build(kb, x, y, 1)
     net = Network(problem, pairs(kb), pairs(kb), 0.5)
-    _, p = agreement_p_value(problem.evidence, deltas(problem, net.effect), 200, 0)
+    _, p = agreement_p_value(problem.evidence, net.deduced(), 200, 0)
     assert p > 0.05
     truth = build(kb, x, kb.deduce(x, k=1), 1)
-    share, p = agreement_p_value(truth.evidence, deltas(truth, net.effect), 200, 0)
+    share, p = agreement_p_value(truth.evidence, net.deduced(), 200, 0)
     assert share == 1
     assert p == pytest.approx(1 / 201)
 
@@ -498,9 +501,9 @@ def test_perturbed_genes_may_become_regulators():
     kb = KnowledgeBase.from_edges(edges, genes=["a", "b", "c", "d", "e"])
     x = np.array([[1, 0, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, -1]])
     y = np.array([[0, 1, -1, 0, 0], [0, -1, 0, 0, 0], [0, 0, 0, 0, 0]])
-    known = refine(kb, x, y, k=1, null_check=False)
+    known = refine(kb, x, y, k=1, config=UNCHECKED)
     assert not known.changed
-    wide = refine(kb, x, y, k=1, candidates="perturbed", null_check=False)
+    wide = refine(kb, x, y, k=1, candidates="perturbed", config=UNCHECKED)
     assert wide.edits[["source", "target", "after"]].to_numpy().tolist() == [["d", "b", "-"]]
     assert wide.kb.regulators == ("a", "d")
 
@@ -508,7 +511,7 @@ def test_perturbed_genes_may_become_regulators():
 def test_self_loops_stay_out_of_it():
     edges = pd.DataFrame({"source": ["a", "a"], "target": ["a", "b"], "sign": [-1, 1]})
     kb = KnowledgeBase.from_edges(edges, genes=["a", "b", "c"])
-    found = refine(kb, [[1, 0, 0]], [[1, 1, 1]], k=2, null_check=False)
+    found = refine(kb, [[1, 0, 0]], [[1, 1, 1]], k=2, config=UNCHECKED)
     assert found.edits[["source", "target", "after"]].to_numpy().tolist() == [["a", "c", "+"]]
     assert (found.kb.to_edges()["source"] == found.kb.to_edges()["target"]).sum() == 1
 
@@ -551,15 +554,14 @@ def test_without_replicates_errors_are_not_assumed():
         ({"penalty": "l2"}, r"penalty 'l2' is unknown; choose one of \['frobenius', 'l1'\]"),
         ({"candidates": "all"}, r"candidates 'all' is unknown; .*'known', 'perturbed'"),
         ({"rows": "some"}, r"rows 'some' is unknown; .*'all', 'evidence'"),
-        ({"rule": "vote"}, r"rule 'vote' is unknown; .*'boolean', 'majority'"),
         ({"k": 0}, "k is 0"),
-        ({"lam": 0.2}, r"lam is 0.2, .* lam < .* = 0.1185"),
-        ({"lam": float("nan")}, "lam is nan"),
-        ({"t": 0.0}, "t is 0.0"),
+        ({"config": {"lam": 0.2}}, r"lam is 0.2, .* lam < .* = 0.1185"),
+        ({"config": {"lam": float("nan")}}, "lam is nan"),
+        ({"config": {"t": 0.0}}, "t is 0.0"),
         ({"edit_cost": "cheap"}, "edit_cost 'cheap' is unknown"),
         ({"edit_cost": -1.0}, "edit_cost is -1.0"),
-        ({"error_rate": 0.9}, "error_rate is 0.9"),
-        ({"max_iter": 0}, "max_iter is 0"),
+        ({"config": {"error_rate": 0.9}}, "error_rate is 0.9"),
+        ({"config": {"max_iter": 0}}, "max_iter is 0"),
         ({"x": [[1, 0]]}, r"perturbations have shape \(1, 2\), the network has 3 genes"),
         ({"x": [[2, 0, 0]]}, "a perturbation holds 2"),
         ({"x": [[np.nan, 0, 0]]}, "a perturbation holds .*nan"),
@@ -578,4 +580,4 @@ def test_bad_input_is_named(options, message):
     kb = KnowledgeBase.from_edges(edges, genes=["a", "b", "c"])
     call = {"x": [[1, 0, 0]], "y": [[0, 1, 0]], "k": 2, **options}
     with pytest.raises(ValueError, match=message):
-        refine(kb, **call)
+        refine(kb, **{**call, "config": RefineConfig(**options.get("config", {}))})

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aligned.knowledge import KnowledgeBase
-from aligned.refine import refine
-from aligned.refine.block import GAIN, Network
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.refine import RefineConfig, refine
 from aligned.refine.evidence import check_responses, gather
-from aligned.refine.exact import Problem, state_of
-from aligned.refine.polish import polish_network
+from aligned.refine.exact import Problem
 from aligned.refine.relaxation import Schedule, lam_bound, relax
-from aligned.refine.search import search, unexplained_share
+from aligned.refine.search import GAIN, Network, polish, search, unexplained_share
+
+UNCHECKED = RefineConfig(null_check=False)
 
 
 def network(n: int, r: int, edges: int, seed: int, negatives: bool = True) -> KnowledgeBase:
@@ -35,14 +35,14 @@ def all_on(kb: KnowledgeBase) -> np.ndarray:
 
 
 def states(kb: KnowledgeBase) -> np.ndarray:
-    return state_of(kb.r_pos.toarray(), kb.r_neg.toarray())
+    return kb.state.toarray()
 
 
 def problem_of(kb: KnowledgeBase, y: np.ndarray, k: int) -> Problem:
     evidence = gather(
         check_responses(kb, all_on(kb), y, None, None, "evidence"), kb.regulator_index
     )
-    return Problem.build(evidence, kb.regulator_index, k, "boolean", 0.5, 0.0)
+    return Problem.build(evidence, kb.regulator_index, Rule(k))
 
 
 def schedule(k: int, **changed: float) -> Schedule:
@@ -61,7 +61,7 @@ def test_deep_and_badly_damaged_networks_are_mended(seed):
     truth = network(300, 45, 750, seed)
     noisy = truth.corrupt(0.9, seed=seed)
     y = truth.deduce(all_on(truth), k=5)
-    found = refine(noisy, all_on(truth), y, k=5, null_check=False)
+    found = refine(noisy, all_on(truth), y, k=5, config=UNCHECKED)
     assert wrong_pairs(found.kb, truth) < 0.4 * wrong_pairs(noisy, truth)
 
 
@@ -90,7 +90,7 @@ def test_every_step_the_polish_takes_lowers_the_exact_objective(monkeypatch):
 
     def recorded(self: Network) -> float:
         cost = 0.5 * (self.state != self.original).sum()
-        delta = noisy.with_matrices((self.state & 1) > 0, self.state > 1).deduce(all_on(truth), k=4)
+        delta = noisy.with_state(self.state).deduce(all_on(truth), k=4)
         off_own = all_on(truth) == 0
         return float(((delta != y) & off_own).sum() + cost)
 
@@ -106,10 +106,10 @@ def test_every_step_the_polish_takes_lowers_the_exact_objective(monkeypatch):
 
     monkeypatch.setattr(Network, "_settle", watch_settle)
     monkeypatch.setattr(Network, "set_state", watch_state)
-    net = polish_network(problem, [states(noisy)], states(noisy), 0.5)
+    net = polish(problem, [states(noisy)], states(noisy), 0.5)
     assert len(seen) > 20
     assert np.all(np.diff(seen) <= 1e-9)
-    assert seen[-1] == net.objective + problem.silent
+    assert seen[-1] == net.criterion + problem.silent
 
 
 def test_a_second_round_never_ends_higher():
@@ -117,7 +117,7 @@ def test_a_second_round_never_ends_higher():
     noisy = truth.corrupt(0.9, seed=5)
     problem = problem_of(truth, truth.deduce(all_on(truth), k=5), 5)
     once, twice = (search(problem, states(noisy), 0.5, schedule(5), rounds) for rounds in (1, 2))
-    assert twice.net.objective <= once.net.objective + GAIN
+    assert twice.net.criterion <= once.net.criterion + GAIN
 
 
 def test_thresholded_is_the_relaxation_cut_at_one_half():
@@ -125,8 +125,8 @@ def test_thresholded_is_the_relaxation_cut_at_one_half():
     noisy = truth.corrupt(0.4, seed=4)
     x = all_on(truth)
     y = truth.deduce(x, k=3)
-    polished = refine(noisy, x, y, k=3, null_check=False)
-    plain = refine(noisy, x, y, k=3, null_check=False, polish=False)
+    polished = refine(noisy, x, y, k=3, config=UNCHECKED)
+    plain = refine(noisy, x, y, k=3, config=RefineConfig(null_check=False, polish=False))
     assert polished.thresholded == plain.kb
     weights = plain.weights.set_index(["source", "target"])
     cut = {(s, t, 1) for s, t in weights.index[weights["positive"] > 0.5]}
@@ -145,8 +145,8 @@ def test_what_cannot_be_explained_raises_the_price_of_an_edit():
     doubles = x + np.roll(x, 1, axis=0)  # no input twice, and no network can explain the noise
     doubles = np.unique(np.clip(doubles, 0, 1), axis=0)
     noise = rng.integers(-1, 2, size=doubles.shape)
-    found = refine(noisy, doubles, noise, k=2, null_check=False)
-    told = refine(noisy, doubles, noise, k=2, null_check=False, error_rate=0.0)
+    found = refine(noisy, doubles, noise, k=2, config=UNCHECKED)
+    told = refine(noisy, doubles, noise, k=2, config=RefineConfig(null_check=False, error_rate=0.0))
     assert told.edit_cost == 0.5
     assert found.edit_cost > 1
     assert len(found.edits) < len(told.edits)
@@ -168,8 +168,8 @@ def test_permuting_genes_permutes_the_result(k, noise, apart):
     order = np.random.default_rng(7).permutation(len(truth.genes))
     genes = [truth.genes[i] for i in order]
     shuffled = KnowledgeBase.from_edges(noisy.to_edges(), genes, regulators=noisy.regulators)
-    first = refine(noisy, all_on(truth), y, k=k, null_check=False)
-    second = refine(shuffled, all_on(truth)[:, order], y[:, order], k=k, null_check=False)
+    first = refine(noisy, all_on(truth), y, k=k, config=UNCHECKED)
+    second = refine(shuffled, all_on(truth)[:, order], y[:, order], k=k, config=UNCHECKED)
     # equally good edits may be told apart by their order; where noise is low there are none
     assert second.objective_after == pytest.approx(first.objective_after, rel=0.05)
     mine = set(first.kb.to_edges()[["source", "target", "sign"]].itertuples(index=False, name=None))
@@ -184,7 +184,7 @@ def test_a_network_without_inhibition(k):
     truth = network(60, 10, 120, 8, negatives=False)
     noisy = truth.corrupt(0.2, seed=8)
     x = all_on(truth)
-    found = refine(noisy, x, truth.deduce(x, k=k), k=k, null_check=False)
+    found = refine(noisy, x, truth.deduce(x, k=k), k=k, config=UNCHECKED)
     assert wrong_pairs(found.kb, truth) <= wrong_pairs(noisy, truth)
 
 
@@ -194,7 +194,7 @@ def test_a_complete_graph_ends_well(k):
     rows = [(a, b, s) for a in genes for b in genes if a != b for s in (1, -1)]
     kb = KnowledgeBase.from_edges(pd.DataFrame(rows, columns=["source", "target", "sign"]), genes)
     x = np.eye(6, dtype=np.int8)
-    found = refine(kb, x, np.roll(x, 1, axis=1), k=k, null_check=False)
+    found = refine(kb, x, np.roll(x, 1, axis=1), k=k, config=UNCHECKED)
     assert found.objective_after <= found.objective_before
 
 

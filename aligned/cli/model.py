@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
 import time
@@ -114,7 +115,7 @@ def fit(
                 progress=sys.stderr.isatty(),
             )
             asked |= {
-                "closure": model.problem.closing.kwargs,
+                "closure": dataclasses.asdict(model.problem.closing),
                 "stages": [p.stage for p in model.phases],
             }
             seconds = time.monotonic() - started

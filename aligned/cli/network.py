@@ -63,8 +63,10 @@ def refine(
     Example: aligned refine --data demo --out runs/refined --k 2
     """
     from aligned.cli.inputs import read_inputs
+    from aligned.knowledge import Rule
     from aligned.neural import pick_device
     from aligned.records import run_record, write_record
+    from aligned.refine import RefineConfig
     from aligned.refine import refine as refine_network
 
     started, target = time.monotonic(), output.absolute(out)
@@ -81,14 +83,13 @@ def refine(
             inputs.kb,
             x,
             y,
-            observed=observed,
+            Rule(**closure),
+            observed,
             candidates=candidates,
             penalty=penalty,
             edit_cost=cost,
             seed=seed,
-            device=where,
-            progress=sys.stderr.isatty(),
-            **closure,
+            config=RefineConfig(device=where, progress=sys.stderr.isatty()),
         )
         asked = {
             "command": "refine",

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-__all__ = ["RULES", "Closure", "boolean_closure", "check_rule", "majority_closure"]
+__all__ = ["RULES", "Closure", "Rule", "boolean_closure", "majority_closure"]
 
 #: The closure rules on offer and what each one means.
 RULES: dict[str, str] = {
@@ -54,16 +54,53 @@ class Closure:
         return self.reached & (self.positive == self.negative)
 
 
-def check_rule(k: int, rule: str, alpha: float = 0.5, margin: float = 0.0) -> None:
-    """Raise ``ValueError`` unless these settings can be used for a closure."""
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k is {k!r}; it is the longest path counted: give a whole number >= 1.")
-    if rule not in RULES:
-        raise ValueError(f"closure rule {rule!r} is unknown; choose one of {sorted(RULES)}.")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; it damps each further step: give 0 to 1.")
-    if not 0 <= margin < np.inf:
-        raise ValueError(f"margin is {margin}; it is a number of paths: give one >= 0.")
+@dataclass(frozen=True)
+class Rule:
+    """How a network is closed over its paths; accepted wherever ``k`` is.
+
+    Parameters
+    ----------
+    k : int
+        Longest path counted; a path is a walk, genes may repeat.
+    rule : {"boolean", "majority"}
+        See `RULES`.
+    alpha, margin : float
+        Damping per step and margin of the rule ``majority``.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range; the message says which.
+
+    Examples
+    --------
+    >>> Rule.of(2) == Rule(2, "boolean"), Rule.of(Rule(3, "majority"))
+    (True, Rule(k=3, rule='majority', alpha=0.5, margin=0.0))
+    """
+
+    k: int = 5
+    rule: str = "boolean"
+    alpha: float = 0.5
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        k, rule, alpha, margin = self.k, self.rule, self.alpha, self.margin
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise ValueError(
+                f"k is {k!r}; it is the longest path counted: give a whole number >= 1."
+            )
+        if rule not in RULES:
+            raise ValueError(f"closure rule {rule!r} is unknown; choose one of {sorted(RULES)}.")
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha is {alpha}; it damps each further step: give 0 to 1.")
+        if not 0 <= margin < np.inf:
+            raise ValueError(f"margin is {margin}; it is a number of paths: give one >= 0.")
+        object.__setattr__(self, "k", int(k))
+
+    @classmethod
+    def of(cls, k: int | Rule, rule: str = "boolean") -> Rule:
+        """The rule itself, or that of a longest path and a word."""
+        return k if isinstance(k, Rule) else cls(k, rule)
 
 
 def boolean_closure(

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +14,31 @@ import pandas as pd
 import scipy.sparse as sp
 
 from aligned.knowledge.agreement import agreement_counts
-from aligned.knowledge.closure import Closure, boolean_closure, check_rule, majority_closure
+from aligned.knowledge.closure import Closure, Rule, boolean_closure, majority_closure
 from aligned.knowledge.explain import as_frame, walks_to
 from aligned.knowledge.inputs import as_input, encoded_row, gene_id
 from aligned.knowledge.noise import corrupted_edges, split_edges
-from aligned.knowledge.tables import merge_edges, read_edges, state_changes
+from aligned.knowledge.tables import merge_edges, read_edges
 
-__all__ = ["Deduction", "KnowledgeBase"]
+__all__ = ["STATES", "Deduction", "KnowledgeBase", "state_of"]
 
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
+
+#: What a pair of regulator and gene can be, by its number in `KnowledgeBase.state`: bit 1 is an
+#: activating edge, bit 2 an inhibiting one.
+STATES = ("0", "+", "-", "+-")
+
+
+def state_of(activates: Any, inhibits: Any) -> Int8:
+    """State of each pair from two truth tables: 0 none, 1 activating, 2 inhibiting, 3 both.
+
+    Examples
+    --------
+    >>> state_of([False, True, False, True], [False, False, True, True]).tolist()
+    [0, 1, 2, 3]
+    """
+    return np.asarray(activates, np.int8) + 2 * np.asarray(inhibits, np.int8)
 
 
 @dataclass(frozen=True)
@@ -60,8 +76,10 @@ class KnowledgeBase:
         The r genes that may have targets, in the order of ``genes``.
     regulator_index : ndarray of int, shape (r,)
         Column of each regulator.
+    state : scipy.sparse.csr_array of int8, shape (r, n)
+        What each pair is (`STATES`), self-loops left out.
     r_pos, r_neg : scipy.sparse.csr_array of bool, shape (r, n)
-        Activations and inhibitions without self-loops: the matrices of the method.
+        Activations and inhibitions in it: the matrices of the method.
     names : dict
         Gene id -> the name people use.
     report : dict of str to int
@@ -96,8 +114,9 @@ class KnowledgeBase:
             list(regulators)
         ).astype(np.intp)
         self._rows = pd.Index(self.regulators)
-        self.r_pos, self.r_neg = self._matrix(1), self._matrix(-1)
-        self._closures: dict[tuple[int, str, float, float], Closure] = {}
+        self.state = self._state()
+        self.r_pos, self.r_neg = _holding(self.state, 1), _holding(self.state, 2)
+        self._closures: dict[Rule, Closure] = {}
 
     # ------------------------------------------------------------------ reading and writing
 
@@ -169,28 +188,36 @@ class KnowledgeBase:
         """All edges as a table ``source, target, sign, evidence``, self-loops included."""
         return self._edges.copy()
 
-    def with_matrices(self, r_pos: Bool, r_neg: Bool, evidence: str = "refined") -> KnowledgeBase:
+    def with_state(self, state: Any, evidence: str = "refined") -> KnowledgeBase:
         """Return a copy with these edges; kept edges keep their evidence.
 
         Parameters
         ----------
-        r_pos, r_neg : array of bool, shape (r, n), dense or sparse
-            Activations and inhibitions. Self-loops in them are ignored, those of the table stay.
+        state : array of int, shape (r, n), dense or sparse
+            What each pair is, as in ``state``. Self-loops in it are ignored, those of the table
+            stay.
         evidence : str
             Evidence written beside edges that are new.
         """
-        shape = (len(self.regulators), len(self.genes))
-        if r_pos.shape != shape or r_neg.shape != shape:
+        if state.shape != self.state.shape:
             raise ValueError(
-                f"the edge matrices have shapes {r_pos.shape} and {r_neg.shape}; give {shape}, one "
-                "row per regulator and one column per gene."
+                f"the states have shape {state.shape}; give {self.state.shape}, one row per "
+                "regulator and one column per gene."
             )
+        pairs = sp.coo_array(state)
+        row, col = pairs.coords
         places = [
-            (self._rows.to_numpy()[row], self.index.to_numpy()[col], sign)
-            for matrix, sign in ((r_pos, 1), (r_neg, -1))
-            for row, col in [sp.coo_array(matrix).nonzero()]
+            (self._rows.to_numpy()[row[held]], self.index.to_numpy()[col[held]], sign)
+            for sign, held in ((1, pairs.data & 1 > 0), (-1, pairs.data & 2 > 0))
         ]
         return self._with_edges(merge_edges(self._edges, places, evidence))
+
+    def pairs(self) -> pd.Series:
+        """State of every pair with an edge, by source and target, as a word of `STATES`."""
+        held = sp.coo_array(self.state)
+        keys = [self._rows[held.coords[0]], self.index[held.coords[1]]]
+        index = pd.MultiIndex.from_arrays(keys, names=["source", "target"])
+        return pd.Series(np.array(STATES, dtype=object)[held.data], index, dtype=object)
 
     def changes_to(self, other: KnowledgeBase) -> pd.DataFrame:
         """Pairs whose state differs in another network: ``source, target, before, after``.
@@ -205,7 +232,8 @@ class KnowledgeBase:
         >>> one.changes_to(two).values.tolist()
         [['a', 'c', '-', '0']]
         """
-        return state_changes(self._edges, other.to_edges())
+        both = pd.concat({"before": self.pairs(), "after": other.pairs()}, axis=1).fillna("0")
+        return both[both["before"] != both["after"]].sort_index().reset_index()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KnowledgeBase):
@@ -242,19 +270,15 @@ class KnowledgeBase:
 
     # ------------------------------------------------------------------------- deduction
 
-    def closure(
-        self, k: int = 5, rule: str = "boolean", *, alpha: float = 0.5, margin: float = 0.0
-    ) -> Closure:
+    def closure(self, k: int | Rule = 5, rule: str = "boolean") -> Closure:
         """Effects along paths of length 1..k (the paper's Eq. 1, or a damped majority).
 
         Parameters
         ----------
-        k : int
-            Longest path; a path is a walk, genes may repeat.
+        k : int or Rule
+            Longest path, or all settings at once.
         rule : {"boolean", "majority"}
             See `aligned.knowledge.RULES`.
-        alpha, margin : float
-            Damping per step and margin of the rule ``majority``.
 
         Returns
         -------
@@ -269,33 +293,26 @@ class KnowledgeBase:
         array([[ 0, -1,  1],
                [ 0,  0, -1]], dtype=int8)
         """
-        check_rule(k, rule, alpha, margin)
-        key = (int(k), rule, alpha, margin) if rule == "majority" else (int(k), rule, 0.0, 0.0)
-        if key not in self._closures:
-            args = (self.r_pos, self.r_neg, self.regulator_index, int(k))
-            self._closures[key] = (
+        asked = Rule.of(k, rule)
+        if asked.rule == "boolean":
+            asked = Rule(asked.k)
+        if asked not in self._closures:
+            args = (self.r_pos, self.r_neg, self.regulator_index, asked.k)
+            self._closures[asked] = (
                 boolean_closure(*args)
-                if rule == "boolean"
-                else majority_closure(*args, alpha, margin)
+                if asked.rule == "boolean"
+                else majority_closure(*args, asked.alpha, asked.margin)
             )
-        return self._closures[key]
+        return self._closures[asked]
 
-    def deduction(
-        self,
-        x: object,
-        k: int = 5,
-        rule: str = "boolean",
-        *,
-        alpha: float = 0.5,
-        margin: float = 0.0,
-    ) -> Deduction:
+    def deduction(self, x: object, k: int | Rule = 5, rule: str = "boolean") -> Deduction:
         """Deduce responses and keep apart what is ambiguous from what is not reached.
 
         ``δ(x) = clip((R+(k) - R-(k))^T x, -1, 1)``, and a perturbed gene moves in its own
         direction. Parameters as for `deduce`.
         """
         inputs = self.check_x(x)
-        closure = self.closure(k, rule, alpha=alpha, margin=margin)
+        closure = self.closure(k, rule)
         at_regulators = inputs[:, self.regulator_index]
         used = np.unique(at_regulators.indices)
         weights = at_regulators[:, used].astype(np.int16)
@@ -307,22 +324,14 @@ class KnowledgeBase:
         reached[row, col] = True
         return Deduction(delta, reached)
 
-    def deduce(
-        self,
-        x: object,
-        k: int = 5,
-        rule: str = "boolean",
-        *,
-        alpha: float = 0.5,
-        margin: float = 0.0,
-    ) -> Int8:
+    def deduce(self, x: object, k: int | Rule = 5, rule: str = "boolean") -> Int8:
         """Deduced responses ``δ(x)`` of all genes.
 
         Parameters
         ----------
         x : array or sparse matrix, shape (b, n)
             Perturbations in {-1, 0, 1}, columns as ``genes``.
-        k, rule, alpha, margin
+        k, rule
             As in `closure`.
 
         Returns
@@ -334,7 +343,7 @@ class KnowledgeBase:
         ValueError
             ``x`` has another number of columns or entries outside {-1, 0, 1}.
         """
-        return self.deduction(x, k, rule, alpha=alpha, margin=margin).delta
+        return self.deduction(x, k, rule).delta
 
     def check_x(self, x: object) -> sp.csr_array:
         """Perturbations as a sparse int8 array of shape (b, n), or ``ValueError``."""
@@ -346,7 +355,7 @@ class KnowledgeBase:
         return encoded_row(perturbation, self.index.get_indexer(ids), len(self.genes))
 
     def explain(
-        self, perturbation: Mapping[str, int], gene: str, k: int = 5, limit: int = 10
+        self, perturbation: Mapping[str, int], gene: str, k: int | Rule = 5, limit: int = 10
     ) -> pd.DataFrame:
         """Name the signed regulatory paths behind a deduction, shortest first.
 
@@ -356,7 +365,7 @@ class KnowledgeBase:
             Gene (id or name) -> -1 or +1.
         gene : str
             The gene to be explained, id or name.
-        k : int
+        k : int or Rule
             Longest path.
         limit : int
             At most this many paths.
@@ -374,7 +383,7 @@ class KnowledgeBase:
         >>> KnowledgeBase.from_edges(edges).explain({"fnr": -1}, "narG").values.tolist()
         [[-1, 1, 'fnr- → narG', '']]
         """
-        check_rule(k, "boolean")
+        longest = Rule.of(k).k
         self.encode(perturbation)
         start = {self.gene_id(g): int(s) for g, s in perturbation.items()}
         target = self.gene_id(gene)
@@ -387,7 +396,7 @@ class KnowledgeBase:
                 "evidence": "perturbed itself",
             }
             return as_frame([own])
-        rows = islice(walks_to(self._adjacency(), start, target, k, self.names), limit)
+        rows = islice(walks_to(self._adjacency(), start, target, longest, self.names), limit)
         return as_frame(list(rows))
 
     def _adjacency(self) -> dict[str, dict[str, dict[int, str]]]:
@@ -406,10 +415,8 @@ class KnowledgeBase:
         observed: npt.ArrayLike | None = None,
         *,
         genes: Sequence[str] | None = None,
-        k: int = 5,
+        k: int | Rule = 5,
         rule: str = "boolean",
-        alpha: float = 0.5,
-        margin: float = 0.0,
     ) -> pd.DataFrame:
         """Count where measured responses and the network agree and where they do not (Fig. 1).
 
@@ -423,6 +430,8 @@ class KnowledgeBase:
             Cells to count. A perturbed gene's own cell never counts.
         genes : sequence of str, optional
             The m columns of ``y``; default all genes.
+        k, rule
+            As in `closure`.
 
         Returns
         -------
@@ -431,7 +440,7 @@ class KnowledgeBase:
             (these four share the cells with y ≠ 0; the last two are *absent*), ``unsupported``
             (y = 0, δ ≠ 0) and ``inc = ‖δ - y‖_0``.
         """
-        said = self.deduction(x, k, rule, alpha=alpha, margin=margin)
+        said = self.deduction(x, k, rule)
         columns = self.columns(genes)
         counted = self.scored_cells(x, genes, observed)
         return agreement_counts(said.delta[:, columns], said.reached[:, columns], y, counted)
@@ -501,10 +510,15 @@ class KnowledgeBase:
     def _with_edges(self, edges: pd.DataFrame) -> KnowledgeBase:
         return KnowledgeBase(edges, self.genes, self.regulators, self.names, self.report)
 
-    def _matrix(self, sign: int) -> sp.csr_array:
-        mine = self._edges[
-            (self._edges["sign"] == sign) & (self._edges["source"] != self._edges["target"])
-        ]
+    def _state(self) -> sp.csr_array:
+        mine = self._edges[self._edges["source"] != self._edges["target"]]
         row, col = self._rows.get_indexer(mine["source"]), self.index.get_indexer(mine["target"])
-        shape = (len(self.regulators), len(self.genes))
-        return sp.csr_array((np.ones(len(mine), dtype=bool), (row, col)), shape=shape)
+        bit = np.where(mine["sign"] > 0, np.int8(1), np.int8(2))
+        return sp.csr_array((bit, (row, col)), shape=(len(self.regulators), len(self.genes)))
+
+
+def _holding(state: sp.csr_array, bit: int) -> sp.csr_array:
+    """Pairs whose state holds this bit, as a truth table."""
+    held = sp.csr_array((state.data & bit > 0, state.indices, state.indptr), state.shape, copy=True)
+    held.eliminate_zeros()
+    return held

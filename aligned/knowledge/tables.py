@@ -10,7 +10,7 @@ import pandas as pd
 
 from aligned.reading import clean_names, listed
 
-__all__ = ["merge_edges", "pair_states", "read_edges", "state_changes"]
+__all__ = ["merge_edges", "read_edges"]
 
 
 def read_edges(
@@ -157,23 +157,3 @@ def merge_edges(
     edges = pd.concat([kept, loops, fresh.assign(evidence=evidence)], ignore_index=True)
     edges["sign"] = edges["sign"].astype(np.int8)
     return edges
-
-
-def pair_states(edges: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """State of every pair with an edge: ``"+"``, ``"-"`` or ``"+-"``; self-loops left out."""
-    edges = edges[edges["source"] != edges["target"]]
-    state: dict[tuple[str, str], str] = {}
-    for source, target, sign in zip(edges["source"], edges["target"], edges["sign"], strict=True):
-        mark, known = ("+" if sign > 0 else "-"), state.get((source, target), "")
-        state[source, target] = "".join(sorted({*known, mark}))
-    return state
-
-
-def state_changes(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Pairs whose state differs between two edge tables; see `KnowledgeBase.changes_to`."""
-    before, after = pair_states(old), pair_states(new)
-    pairs = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
-    table = pd.DataFrame(pairs, columns=["source", "target"])
-    table["before"] = [before.get(p, "0") for p in pairs]
-    table["after"] = [after.get(p, "0") for p in pairs]
-    return table

@@ -1,13 +1,12 @@
 """The A/R loop, where learner and reasoner meet."""
 
 from aligned.loop.model import Aligned, Explanation
-from aligned.loop.problem import SCORES, Closing, Problem, choose_closure
+from aligned.loop.problem import SCORES, Problem, choose_closure
 from aligned.loop.records import Phase, Prediction, Yardsticks
 from aligned.loop.schedule import parse_schedule, stage_name
 
 __all__ = [
     "Aligned",
-    "Closing",
     "Explanation",
     "Phase",
     "Prediction",

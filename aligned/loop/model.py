@@ -18,14 +18,14 @@ from aligned.data.bundle import check_yardstick
 from aligned.data.rows import Rows
 from aligned.decisions import decide
 from aligned.files import lock, tidy
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from aligned.loop import store
-from aligned.loop.problem import SCORES, Closing, Problem
+from aligned.loop.problem import SCORES, Problem
 from aligned.loop.records import Phase, Prediction, Yardsticks, score_phase
 from aligned.loop.schedule import parse_schedule, stage_name
 from aligned.loop.training import Ensemble
 from aligned.neural import mean_probabilities, pick_device
-from aligned.refine import refine
+from aligned.refine import RefineConfig, refine
 
 __all__ = ["Aligned", "Explanation"]
 
@@ -201,7 +201,7 @@ class Aligned:
         named = None
         if yardstick is not None:
             check_yardstick(yardstick, "this fit")
-            named = Closing(**yardstick)  # type: ignore[arg-type]
+            named = Rule(**yardstick)  # type: ignore[arg-type]
         if complete_kb is not None and complete_kb.genes != kb.genes:
             raise ValueError(
                 "complete_kb and kb list different genes; hide edges with "
@@ -258,15 +258,14 @@ class Aligned:
             self.kb,
             x,
             response,
+            k=problem.closing,
             observed=observed,
             candidates=config.refine_candidates,
             rows=config.refine_rows,
             penalty=config.refine_penalty,
             edit_cost=config.refine_edit_cost,
-            error_rate=self.error_rate(),
             seed=config.seed,
-            device=str(self.ensemble.device),
-            **problem.closing.kwargs,  # type: ignore[arg-type]
+            config=RefineConfig(error_rate=self.error_rate(), device=str(self.ensemble.device)),
         )
         edits = result.edits.assign(stage=stage_name(self.done))
         self.edits = (
@@ -356,7 +355,7 @@ class Aligned:
         p = mean_probabilities([o.response for o in outputs])
         adapter = np.mean(np.stack([o.adapter for o in outputs]), axis=0)
         neural = decide(p, self.ensemble.tau[tuned_for])
-        symbolic = self.kb.deduce(inputs, **self.problem.closing.kwargs)[:, self.ensemble.columns]  # type: ignore[arg-type]
+        symbolic = self.kb.deduce(inputs, self.problem.closing)[:, self.ensemble.columns]
         a = self.ensemble.choices(neural, symbolic, adapter)
         fused = fuse(neural, symbolic, a)
         probabilities = np.moveaxis(p, 1, 2)
@@ -386,7 +385,7 @@ class Aligned:
         if target not in self.problem.measured:
             raise ValueError(f"gene {gene!r} was not measured, so there is no prediction of it.")
         said, j = self.predict([perturbation]), self.problem.measured.index(target)
-        paths = self.kb.explain(perturbation, target, k=self.problem.closing.k, limit=limit)
+        paths = self.kb.explain(perturbation, target, k=self.problem.closing, limit=limit)
         return Explanation(
             target,
             int(said.neural[0, j]),

@@ -15,10 +15,10 @@ from aligned.config import Config
 from aligned.data.contract import check_overlap, validate
 from aligned.data.rows import Rows
 from aligned.decisions import CLOSURES, objective
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from aligned.scores import data_consistency
 
-__all__ = ["CLOSURES", "SCORES", "Closing", "Problem", "choose_closure"]
+__all__ = ["CLOSURES", "SCORES", "Problem", "choose_closure"]
 
 Int8 = npt.NDArray[np.int8]
 
@@ -30,21 +30,6 @@ SCORES = {
 
 
 @dataclass(frozen=True)
-class Closing:
-    """A closure's settings, in one piece: ``kb.deduce(x, **closing.kwargs)``."""
-
-    k: int
-    rule: str
-    alpha: float = 0.5
-    margin: float = 0.0
-
-    @property
-    def kwargs(self) -> dict[str, object]:
-        """The settings as keyword arguments of `KnowledgeBase.deduce` and friends."""
-        return {"k": self.k, "rule": self.rule, "alpha": self.alpha, "margin": self.margin}
-
-
-@dataclass(frozen=True)
 class Problem:
     """Everything a fit needs, drawn from training conditions only (test labels: for scores)."""
 
@@ -53,11 +38,11 @@ class Problem:
     train: Rows
     test: Rows
     unlabelled: sp.csr_array
-    closing: Closing
+    closing: Rule
     tried: pd.DataFrame
     w: npt.NDArray[np.float64]
     kb: KnowledgeBase
-    yardstick: Closing
+    yardstick: Rule
 
     def yardstick_of(self, rows: Rows) -> Int8:
         """What the original network deduces for these rows under the yardstick's closure."""
@@ -65,7 +50,7 @@ class Problem:
 
     @classmethod
     def build(
-        cls, data: AnnData, kb: KnowledgeBase, config: Config, yardstick: Closing | None
+        cls, data: AnnData, kb: KnowledgeBase, config: Config, yardstick: Rule | None
     ) -> Problem:
         """Check data and network, and derive what is fitted before any network is trained."""
         validate(data)
@@ -82,9 +67,9 @@ class Problem:
             )
         tried = choose_closure(train, kb, measured, config, yardstick)
         best = tried.iloc[int(tried["objective"].to_numpy().argmax())]
-        closing = Closing(int(best["k"]), str(best["rule"]), config.alpha, config.margin)
+        closing = Rule(int(best["k"]), str(best["rule"]), config.alpha, config.margin)
         columns = kb.columns(measured)
-        in_degree = np.asarray((kb.r_pos + kb.r_neg).sum(axis=0)).ravel()[columns]
+        in_degree = kb.state.count_nonzero(axis=0)[columns]
         go = data.var["go_count"].to_numpy(float) if "go_count" in data.var else None
         weights = gene_weights(
             train.y,
@@ -114,7 +99,7 @@ def choose_closure(
     kb: KnowledgeBase,
     measured: tuple[str, ...],
     config: Config,
-    yardstick: Closing | None,
+    yardstick: Rule | None,
 ) -> pd.DataFrame:
     """Score each admissible closure's deductions on the training conditions.
 
@@ -125,7 +110,7 @@ def choose_closure(
     """
     rows = []
     for k, rule in _admissible(config):
-        delta = _deduce(kb, train, Closing(k, rule, config.alpha, config.margin), measured)
+        delta = _deduce(kb, train, Rule(k, rule, config.alpha, config.margin), measured)
         f_d = data_consistency(delta, train.y, train.counted)
         speaks = float((delta != 0)[train.counted].mean())
         goal = f_d
@@ -148,8 +133,8 @@ def _admissible(config: Config) -> list[tuple[int, str]]:
     return [(int(config.k), rule) for rule in rules]
 
 
-def _deduce(kb: KnowledgeBase, rows: Rows, closing: Closing, measured: tuple[str, ...]) -> Int8:
-    return kb.deduce(rows.x, **closing.kwargs)[:, kb.columns(measured)]  # type: ignore[arg-type]
+def _deduce(kb: KnowledgeBase, rows: Rows, closing: Rule, measured: tuple[str, ...]) -> Int8:
+    return kb.deduce(rows.x, closing)[:, kb.columns(measured)]
 
 
 def _same_genes(data: AnnData, kb: KnowledgeBase) -> None:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from aligned.data.rows import Rows
-from aligned.knowledge import KnowledgeBase
-from aligned.loop.problem import Closing, Problem
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.loop.problem import Problem
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
 
 __all__ = ["Phase", "Prediction", "Yardsticks"]
@@ -67,20 +67,20 @@ class Yardsticks:
     were hidden) the complete one, scored where it differs from the visible one.
     """
 
-    closing: Closing
+    closing: Rule
     original: KnowledgeBase
     complete: KnowledgeBase | None = None
 
     def deduce(self, kb: KnowledgeBase, rows: Rows, genes: tuple[str, ...]) -> Int8:
         """What a network says of these rows and genes under the yardsticks' closure."""
-        return kb.deduce(rows.x, **self.closing.kwargs)[:, kb.columns(genes)]  # type: ignore[arg-type]
+        return kb.deduce(rows.x, self.closing)[:, kb.columns(genes)]
 
     def deductions(
         self, rows: Rows, refined: KnowledgeBase | None, genes: tuple[str, ...]
     ) -> dict[str, tuple[Int8, Bool]]:
         """Yardstick -> (deduction, cells to score) on these rows; ``refined`` only if given."""
         columns = self.original.columns(genes)
-        said = self.original.deduction(rows.x, **self.closing.kwargs)  # type: ignore[arg-type]
+        said = self.original.deduction(rows.x, self.closing)
         original, reached = said.delta[:, columns], said.reached[:, columns]
         result = {
             "original": (original, rows.counted),

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from aligned.config import Config
 from aligned.data.rows import Rows
 from aligned.files import is_empty, new_folder, recover
-from aligned.knowledge import KnowledgeBase
-from aligned.loop.problem import Closing, Problem
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.loop.problem import Problem
 from aligned.loop.records import Phase, Yardsticks
 from aligned.loop.training import Ensemble
 from aligned.neural import pick_device
@@ -206,11 +206,11 @@ def _model(cls: type[Aligned], folder: Path, meta: dict[str, Any]) -> Aligned:
         empty,
         empty,
         sp.csr_array((0, n), dtype=np.int8),
-        Closing(**meta["closing"]),
+        Rule(**meta["closing"]),
         pd.read_csv(folder / "closures.csv", float_precision="round_trip"),
         load_arrays(folder / "arrays.safetensors")["w"],
         original,
-        Closing(**meta["yardstick"]),
+        Rule(**meta["yardstick"]),
     )
     model.yardsticks = Yardsticks(model.problem.yardstick, original)
     model.ensemble = Ensemble(

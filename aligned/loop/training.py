@@ -80,8 +80,7 @@ class Ensemble:
         self.columns = kb.columns(problem.measured)
         self.graph = None
         if config.model == "gnn":
-            edges = kb.r_pos + kb.r_neg
-            self.graph = graph_operator(edges, kb.regulator_index, len(kb.genes))
+            self.graph = graph_operator(kb.state, kb.regulator_index, len(kb.genes))
         self.inner = self._inner_folds()
         self.networks = [self._fresh(j) for j in range(config.n_networks)]
         #: threshold of the averaged networks, and of a single one, per score it was tuned for
@@ -194,7 +193,7 @@ class Ensemble:
         )
 
     def _deduced(self, x: object, kb: KnowledgeBase) -> torch.Tensor:
-        delta = kb.deduce(x, **self.problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
+        delta = kb.deduce(x, self.problem.closing)[:, self.columns]
         return torch.from_numpy(delta).to(self.device)
 
     def _calls(self, network: ResponseNetwork, z: torch.Tensor) -> torch.Tensor:
@@ -245,7 +244,7 @@ class Ensemble:
         rows = train.take(left_out)
         p = np.stack([per_network[self.inner[i]].response[i] for i in left_out])
         trust = np.stack([per_network[self.inner[i]].adapter[i] for i in left_out])
-        said = kb.deduce(rows.x, **problem.closing.kwargs)[:, self.columns]  # type: ignore[arg-type]
+        said = kb.deduce(rows.x, problem.closing)[:, self.columns]
         yardstick = problem.yardstick_of(rows)
 
         def integrated(called: Int8) -> Int8:

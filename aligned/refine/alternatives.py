@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from aligned.knowledge import Closure, KnowledgeBase
+from aligned.knowledge import Closure, KnowledgeBase, state_of
 from aligned.refine.evidence import Responses, check_responses, gather
 
 __all__ = ["PublishedFit", "direct_evidence", "published_closure", "published_rule"]
@@ -63,7 +63,7 @@ def direct_evidence(
     for row, (votes, seen) in _votes(kb, responses).items():
         r_pos[row] = np.where(seen > 0, 2 * votes > seen, r_pos[row])
         r_neg[row] = np.where(seen > 0, -2 * votes > seen, r_neg[row])
-    return kb.with_matrices(r_pos, r_neg, evidence="direct response")
+    return kb.with_state(state_of(r_pos, r_neg), evidence="direct response")
 
 
 def _votes(
@@ -186,7 +186,9 @@ def published_rule(
             "negative": np.float32(0),
         }
     )
-    return PublishedFit(kb.with_matrices(weights > 0.5, weights < -0.5, "published rule"), frame)
+    return PublishedFit(
+        kb.with_state(state_of(weights > 0.5, weights < -0.5), "published rule"), frame
+    )
 
 
 def _exact_walks(w: Tensor, reg: Tensor, rows: Tensor, k: int) -> Tensor:

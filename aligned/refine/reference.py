@@ -6,18 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from aligned.knowledge import KnowledgeBase
-from aligned.refine.evidence import Evidence, check_responses, gather
-from aligned.refine.exact import (
-    Problem,
-    Reach,
-    Steps,
-    deltas,
-    effects,
-    reach,
-    responses,
-    state_of,
-)
+from aligned.knowledge import KnowledgeBase, Rule
+from aligned.refine.evidence import check_responses, gather
+from aligned.refine.exact import Problem, Reach, carried, deltas, effects, reach, steps_of
 
 __all__ = ["identifiable", "single_overexpressions"]
 
@@ -34,12 +25,10 @@ def single_overexpressions(kb: KnowledgeBase) -> sp.csr_array:
 def identifiable(
     noisy: KnowledgeBase,
     truth: KnowledgeBase,
-    k: int = 5,
+    k: int | Rule = 5,
     rule: str = "boolean",
     seed: int = 0,
     *,
-    alpha: float = 0.5,
-    margin: float = 0.0,
     x: object = None,
 ) -> KnowledgeBase:
     """The true network, with every corrupted pair put back that the responses cannot tell.
@@ -53,7 +42,7 @@ def identifiable(
     ----------
     noisy, truth : KnowledgeBase
         Networks with the same genes and regulators.
-    k, rule, alpha, margin
+    k, rule
         Closure, as in `KnowledgeBase.closure`.
     seed : int
         Of the order.
@@ -84,24 +73,18 @@ def identifiable(
             "the noisy and the true network differ in genes or regulators; corrupt the truth with "
             "`truth.corrupt`, which keeps both."
         )
-    wanted = state_of(noisy.r_pos.toarray(), noisy.r_neg.toarray())
-    state = state_of(truth.r_pos.toarray(), truth.r_neg.toarray())
+    wanted, state = noisy.state.toarray(), truth.state.toarray()
     s, j = np.nonzero(state != wanted)
     if len(s) == 0:
         return truth
     x = single_overexpressions(truth) if x is None else x
-    evidence = _what_is_seen(truth, x, k, rule, alpha, margin)
-    seen = _Seen(Problem.build(evidence, truth.regulator_index, int(k), rule, alpha, margin), state)
+    asked = Rule.of(k, rule)
+    responses = check_responses(truth, x, truth.deduce(x, asked), None, None, "evidence")
+    evidence = gather(responses, truth.regulator_index)
+    seen = _Seen(Problem.build(evidence, truth.regulator_index, asked), state)
     for i in np.random.default_rng(seed).permutation(len(s)):
         seen.put_back(int(s[i]), int(j[i]), wanted[s[i], j[i]])
-    return truth.with_matrices((state & 1) > 0, state > 1, evidence="noise")
-
-
-def _what_is_seen(
-    truth: KnowledgeBase, x: object, k: int, rule: str, alpha: float, margin: float
-) -> Evidence:
-    y = truth.deduce(x, k, rule, alpha=alpha, margin=margin)
-    return gather(check_responses(truth, x, y, None, None, "evidence"), truth.regulator_index)
+    return truth.with_state(state, evidence="noise")
 
 
 class _Seen:
@@ -120,7 +103,7 @@ class _Seen:
         before = self.state[s, j]
         self.state[s, j] = v
         walks = self.walks
-        if j in self.place and self.problem.k > 1 and walks.reached[:, s].any():
+        if j in self.place and self.problem.rule.k > 1 and walks.reached[:, s].any():
             walks = self._reach()
         own = np.array([j])  # seen first: most changes that can be seen are seen there
         if self._unchanged(walks, own) and self._unchanged(walks, self._downstream(walks)):
@@ -139,9 +122,9 @@ class _Seen:
         return bool(((found == self.wanted[:, columns]) | self.unseen[:, columns]).all())
 
     def _deltas(self, walks: Reach, columns: npt.NDArray[np.intp] | slice) -> Int8:
-        counts = responses(self.problem, walks, self.state[:, columns])
-        return deltas(self.problem, effects(self.problem, *counts))
+        counts = carried(walks, self.state[:, columns])
+        return deltas(self.problem.evidence.x, effects(self.problem, counts))
 
     def _reach(self) -> Reach:
-        steps = Steps.build(self.problem, self.state[:, self.problem.reg])
-        return reach(self.problem, steps, self.problem.evidence.rows, self.problem.k - 1)
+        steps = steps_of(self.problem, self.state[:, self.problem.reg])
+        return reach(self.problem, steps, self.problem.evidence.rows, self.problem.rule.k - 1)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from aligned.knowledge import RULES, KnowledgeBase
-from aligned.refine.block import Network
+from aligned.knowledge import KnowledgeBase, Rule
 from aligned.refine.evidence import Responses, check_responses, gather, replicate_error
-from aligned.refine.exact import Problem, deltas, state_of
+from aligned.refine.exact import Problem
 from aligned.refine.nullcheck import agreement_p_value, level
 from aligned.refine.relaxation import Schedule, lam_bound
 from aligned.refine.report import Refinement, harm_note, report, unchanged
-from aligned.refine.search import search, unexplained_share
+from aligned.refine.search import Network, search, unexplained_share
 
-__all__ = ["CANDIDATES", "MISTRUST", "PENALTIES", "ROWS", "auto_edit_cost", "refine"]
+__all__ = [
+    "CANDIDATES",
+    "MISTRUST",
+    "PENALTIES",
+    "ROWS",
+    "RefineConfig",
+    "auto_edit_cost",
+    "refine",
+]
 
 #: Share of unexplained cells from which an edit that explains a single cell is not believed.
 MISTRUST = 0.03
@@ -38,6 +46,77 @@ ROWS: dict[str, str] = {
     "evidence": "those marked in `evidence` (all, if it is not given)",
     "all": "every row, as in the paper",
 }
+
+
+_LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "t": (lambda v: v > 0, "a number above 0"),
+    "lam": (lambda v: v >= 0, "a number >= 0"),
+    "relax_alpha": (lambda v: 0 <= v <= 1, "a number from 0 to 1"),
+    "max_iter": (lambda v: v >= 1, "a whole number >= 1"),
+    "rounds": (lambda v: v >= 1, "a whole number >= 1"),
+    "n_null": (lambda v: v >= 20, "a whole number >= 20, or null_check=False"),
+    "edit_cost": (lambda v: v >= 0, "a number of cells >= 0, or 'auto'"),
+    "error_rate": (lambda v: 0 <= v < 2 / 3, "a share from 0 to 2/3"),
+}
+
+
+def _check_number(name: str, value: float | None) -> None:
+    good, wanted = _LIMITS[name]
+    if value is not None and not (math.isfinite(value) and good(value)):
+        raise ValueError(f"{name} is {value}; give {wanted}.")
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """How `refine` searches, and what it does around the search.
+
+    Parameters
+    ----------
+    t : float
+        Steepness of the relaxation.
+    lam : float, optional
+        Weight of the penalty. Default: the pull of ``edit_cost`` unexplained cells on their missing
+        edge, `lam_bound`.
+    relax_alpha : float
+        Damping per step of a path in the relaxed closure.
+    max_iter : int, optional
+        Most iterations; default ``60·k - 20``, at least 100.
+    rounds : int
+        Most rounds of relaxing and polishing.
+    error_rate : float, optional
+        Share of wrong responses. Default: from rows with identical perturbations, else 0 (see
+        ``edit_cost`` of `refine`).
+    polish : bool
+        Whether to polish; without it the thresholded weights are returned as they are.
+    null_check, n_null : bool, int
+        Return the network unchanged unless it agrees with the responses better than with
+        responses dealt anew among the perturbations (``n_null`` dealings, `nullcheck.level`).
+    device : str
+        Torch device of the relaxation.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range.
+    """
+
+    t: float = 0.8
+    lam: float | None = None
+    relax_alpha: float = 0.5
+    max_iter: int | None = None
+    rounds: int = 2
+    error_rate: float | None = None
+    polish: bool = True
+    null_check: bool = True
+    n_null: int = 2000
+    device: str = "cpu"
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _LIMITS.keys() & vars(self).keys():
+            _check_number(name, getattr(self, name))
 
 
 def auto_edit_cost(error_rate: float, density: float) -> float:
@@ -66,7 +145,7 @@ def refine(
     kb: KnowledgeBase,
     x: object,
     y: object,
-    k: int = 5,
+    k: int | Rule = 5,
     observed: npt.ArrayLike | None = None,
     candidates: str = "known",
     rows: str = "evidence",
@@ -74,26 +153,13 @@ def refine(
     edit_cost: float | str = "auto",
     seed: int = 0,
     *,
-    rule: str = "boolean",
-    alpha: float = 0.5,
-    margin: float = 0.0,
     evidence: npt.ArrayLike | None = None,
-    t: float = 0.8,
-    lam: float | str = "auto",
-    relax_alpha: float = 0.5,
-    max_iter: int | None = None,
-    rounds: int = 2,
-    error_rate: float | None = None,
-    polish: bool = True,
-    null_check: bool = True,
-    n_null: int = 2000,
-    device: str = "cpu",
-    progress: bool = False,
+    config: RefineConfig | None = None,
 ) -> Refinement:
     """Change the network as little as explains the responses (the paper's knowledge refinement).
 
     1. Relaxed problem: nonnegative weights ``P, N``, a smooth closure, an l1 penalty towards the
-       network, proximal gradient. 2. Threshold at ½. 3. Polish of the exact objective
+       network, proximal gradient. 2. Threshold at ½. 3. Polish of the exact criterion
        ``‖δ - Y‖_0 + edit_cost·#edits`` under the closure rule. Where much stays unexplained, the
        edges among regulators found so far start a second round. An *edit* is a pair of regulator
        and target whose state (none, +, -, both) changed; a flip is one edit.
@@ -106,8 +172,8 @@ def refine(
         Perturbations and responses in {-1, 0, 1}, columns as ``kb.genes``. Knock-outs,
         over-expressions, several genes at once and repeated rows are all fine; rows that perturb
         no regulator are passed over.
-    k, rule, alpha, margin
-        Closure rule, as in `KnowledgeBase.closure`.
+    k : int or Rule
+        Longest path of the Boolean closure, or any other rule.
     observed : array of bool, shape (b, n), optional
         Cells that were measured. A perturbed gene's own cell never counts.
     candidates : {"known", "perturbed"}
@@ -121,25 +187,8 @@ def refine(
         and more than `MISTRUST` stays unexplained, that share stands in for it.
     seed : int
         Of the null of "do no harm"; everything else is deterministic.
-    t, lam, relax_alpha, max_iter : float, float or "auto", float, int
-        Steepness of the relaxation; weight of the penalty (``"auto"``: the pull of ``edit_cost``
-        unexplained cells on their missing edge, `lam_bound`); damping per step of a path in the
-        relaxed closure; most iterations (default ``60·k - 20``, at least
-        100).
-    rounds : int
-        Most rounds of relaxing and polishing.
-    error_rate : float, optional
-        Share of wrong responses. Default: from rows with identical perturbations, else 0 (see
-        ``edit_cost``).
-    polish : bool
-        Whether to polish; without it the thresholded weights are returned as they are.
-    null_check, n_null : bool, int
-        Return the network unchanged unless it agrees with the responses better than with
-        responses dealt anew among the perturbations (``n_null`` dealings, `nullcheck.level`).
-    device : str
-        Torch device of the relaxation.
-    progress : bool
-        Show a progress bar on stderr.
+    config : RefineConfig, optional
+        Settings of the search.
 
     Returns
     -------
@@ -160,31 +209,30 @@ def refine(
     >>> import numpy as np, pandas as pd
     >>> net = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "sign": [1, 1]})
     >>> kb = KnowledgeBase.from_edges(net, genes=["a", "b", "c"])
-    >>> found = refine(kb, [[1, 0, 0], [0, 1, 0]], [[0, 1, -1], [0, 0, -1]], k=2, null_check=False)
+    >>> x, y = [[1, 0, 0], [0, 1, 0]], [[0, 1, -1], [0, 0, -1]]
+    >>> found = refine(kb, x, y, k=2, config=RefineConfig(null_check=False))
     >>> found.edits[["source", "target", "before", "after", "n_cells"]].values.tolist()
     [['b', 'c', '+', '-', 2]]
     """
+    config, rule = config or RefineConfig(), Rule.of(k)
     _check_choices(candidates, rows, penalty)
-    price = _number_or_auto("edit_cost", edit_cost, "cells")
-    pull = _number_or_auto("lam", lam, "the penalty")
-    _check_numbers(
-        k, rule, margin, t, pull, relax_alpha, max_iter, rounds, n_null, error_rate, price
-    )
+    price = _price(edit_cost)
     responses = check_responses(kb, x, y, observed, evidence, rows)
     wide = _with_candidates(kb, responses) if candidates == "perturbed" else kb
     gathered = gather(responses, wide.regulator_index)
-    pairs = state_of(wide.r_pos.toarray(), wide.r_neg.toarray())
+    pairs = wide.state.toarray()
     density = float((pairs != 0).mean())
-    known_rate = replicate_error(responses) if error_rate is None else error_rate
+    known_rate = replicate_error(responses) if config.error_rate is None else config.error_rate
     rate = known_rate or 0.0
     cost = auto_edit_cost(rate, density) if price is None else price
-    if penalty == "l1" and pull is not None and pull >= lam_bound(t):
+    lam, t = config.lam, config.t
+    if penalty == "l1" and lam is not None and lam >= lam_bound(t):
         raise ValueError(
-            f"lam is {pull}, but at t = {t} no new edge can pass the threshold unless lam < "
-            f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam, change t, or use "
-            "lam='auto'."
+            f"lam is {lam}, but at t = {t} no new edge can pass the threshold unless lam < "
+            f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam, change t, or leave "
+            "lam out."
         )
-    problem = Problem.build(gathered, wide.regulator_index, int(k), rule, alpha, margin)
+    problem = Problem.build(gathered, wide.regulator_index, rule)
     start = Network(problem, pairs, pairs, cost)
     before = start.misfit + problem.silent
 
@@ -193,19 +241,22 @@ def refine(
 
     if before == 0:
         return as_it_came("returned unchanged: the network explains every response.")
-    if null_check:
-        share, p = agreement_p_value(gathered, deltas(problem, start.effect), n_null, seed)
-        if p > level(len(gathered.x), n_null):
+    if config.null_check:
+        share, p = agreement_p_value(gathered, start.deduced(), config.n_null, seed)
+        if p > level(len(gathered.x), config.n_null):
             return as_it_came(harm_note(share, p, len(gathered.x)))
-    weight = cost * lam_bound(t) if pull is None else pull
-    iterations = max_iter or max(100, 60 * int(k) - 20)
-    schedule = Schedule(int(k), t, weight, relax_alpha, penalty, iterations)
-    found = search(problem, pairs, cost, schedule, rounds if polish else 0, device, progress)
+    weight = cost * lam_bound(t) if lam is None else lam
+    iterations = config.max_iter or max(100, 60 * rule.k - 20)
+    schedule = Schedule(rule.k, t, weight, config.relax_alpha, penalty, iterations)
+    rounds = config.rounds if config.polish else 0
+    found = search(problem, pairs, cost, schedule, rounds, config.device, config.progress)
     left = unexplained_share(found.net)
-    if polish and price is None and known_rate is None and left > MISTRUST:
+    if config.polish and price is None and known_rate is None and left > MISTRUST:
         rate = left  # nothing told the error rate: what the network cannot explain stands in for it
-        found.reprice(auto_edit_cost(rate, density))
-    return report(kb, wide, found, responses, before, rate, polish)
+        dearer = auto_edit_cost(rate, density)
+        if dearer > cost:
+            found.polish(found.net.state, edit_cost=dearer)
+    return report(kb, wide, found, responses, before, rate, config.polish)
 
 
 # ------------------------------------------------------------------------------ checks
@@ -221,46 +272,14 @@ def _check_choices(candidates: str, rows: str, penalty: str) -> None:
             raise ValueError(f"{name} {value!r} is unknown; choose one of {sorted(table)}.")
 
 
-def _number_or_auto(name: str, value: float | str, what: str) -> float | None:
+def _price(edit_cost: float | str) -> float | None:
     """The number, or None for ``"auto"``."""
-    if not isinstance(value, str):
-        return float(value)
-    if value != "auto":
-        raise ValueError(f"{name} {value!r} is unknown; give a number or 'auto'.")
-    return None
-
-
-def _check_numbers(
-    k: object,
-    rule: str,
-    margin: float,
-    t: float,
-    lam: float | None,
-    relax_alpha: float,
-    max_iter: int | None,
-    rounds: int,
-    n_null: int,
-    error_rate: float | None,
-    edit_cost: float | None,
-) -> None:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k is {k!r}; it is the longest path counted: give a whole number >= 1.")
-    if rule not in RULES:
-        raise ValueError(f"closure rule {rule!r} is unknown; choose one of {sorted(RULES)}.")
-    limits: list[tuple[str, float | None, Callable[[float], bool], str]] = [
-        ("t", t, lambda v: v > 0, "a number above 0"),
-        ("lam", lam, lambda v: v >= 0, "a number >= 0"),
-        ("relax_alpha", relax_alpha, lambda v: 0 <= v <= 1, "a number from 0 to 1"),
-        ("margin", margin, lambda v: v >= 0, "a number of paths >= 0"),
-        ("max_iter", max_iter, lambda v: v >= 1, "a whole number >= 1"),
-        ("rounds", rounds, lambda v: v >= 1, "a whole number >= 1"),
-        ("n_null", n_null, lambda v: v >= 20, "a whole number >= 20, or null_check=False"),
-        ("edit_cost", edit_cost, lambda v: v >= 0, "a number of cells >= 0, or 'auto'"),
-        ("error_rate", error_rate, lambda v: 0 <= v < 2 / 3, "a share from 0 to 2/3"),
-    ]
-    for name, value, good, wanted in limits:
-        if value is not None and not (math.isfinite(value) and good(value)):
-            raise ValueError(f"{name} is {value}; give {wanted}.")
+    if edit_cost == "auto":
+        return None
+    if isinstance(edit_cost, str):
+        raise ValueError(f"edit_cost {edit_cost!r} is unknown; give a number or 'auto'.")
+    _check_number("edit_cost", edit_cost)
+    return float(edit_cost)
 
 
 def _with_candidates(kb: KnowledgeBase, responses: Responses) -> KnowledgeBase:

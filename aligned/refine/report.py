@@ -9,12 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.knowledge import KnowledgeBase
-from aligned.refine.block import Network
+from aligned.knowledge import STATES, KnowledgeBase
 from aligned.refine.evidence import Responses
-from aligned.refine.exact import STATES, Problem
-from aligned.refine.polish import edit_gains
-from aligned.refine.search import Found
+from aligned.refine.search import Found, Network, edit_gains
 
 __all__ = ["Refinement", "harm_note", "report", "unchanged"]
 
@@ -106,7 +103,7 @@ def report(
     """The result of a search, checked against the released edges."""
     net, relaxed = found.net, found.relaxed
     problem, state, original = net.problem, net.state, net.original
-    after = net.objective + problem.silent
+    after = net.criterion + problem.silent
     edits = _edit_frame(
         wide, state, original, edit_gains(net), net.edit_cost, len(problem.evidence.x)
     )
@@ -114,15 +111,14 @@ def report(
     if len(edits) == 0:
         refined, note = kb, "returned unchanged: no edit explains enough responses to be worth it."
     else:
-        refined = _narrow(kb, wide.with_matrices((state & 1) > 0, (state >> 1) > 0))
+        refined = _narrow(kb, wide.with_state(state))
         note = (
             f"{len(edits)} pairs changed; {before:.0f} cells were unexplained, "
             f"{after - net.edit_cost * len(edits):.0f} are now."
         )
-    _check_invariants(refined, problem, responses, net, before, after, polished)
+    _check_invariants(refined, responses, net, before, after, polished)
     weights = _weights(wide, relaxed.positive, relaxed.negative, original)
-    cut = found.thresholded
-    thresholded = _narrow(kb, wide.with_matrices((cut & 1) > 0, (cut >> 1) > 0))
+    thresholded = _narrow(kb, wide.with_state(found.thresholded))
     return Refinement(
         refined, edits, weights, thresholded, relaxed.history, before, after, net.edit_cost,
         error_rate, note,
@@ -139,7 +135,6 @@ def _narrow(kb: KnowledgeBase, wide: KnowledgeBase) -> KnowledgeBase:
 
 def _check_invariants(
     refined: KnowledgeBase,
-    problem: Problem,
     responses: Responses,
     net: Network,
     before: float,
@@ -147,10 +142,8 @@ def _check_invariants(
     polished: bool,
 ) -> None:
     """The objective recomputed from the released edges, by the knowledge base's own closure."""
-    used = np.flatnonzero(np.diff(responses.x[:, problem.reg].tocsr().indptr))
-    delta = refined.deduce(
-        responses.x[used], problem.k, problem.rule, alpha=problem.alpha, margin=problem.margin
-    )
+    used = np.flatnonzero(np.diff(responses.x[:, net.problem.reg].tocsr().indptr))
+    delta = refined.deduce(responses.x[used], net.problem.rule)
     wrong = int(((delta != responses.y[used]) & responses.counted[used]).sum())
     again = wrong + net.edit_cost * net.n_edits
     if abs(again - after) > 1e-6 * max(1.0, abs(after)):

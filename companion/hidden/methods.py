@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +10,9 @@ import pandas as pd
 
 from aligned.config import Config
 from aligned.data import Bundle, Rows
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from aligned.loop import Aligned
-from aligned.refine import refine
+from aligned.refine import RefineConfig, refine
 from companion.edits import net_edits
 from companion.hidden.ranking import (
     SIGN_TERMS,
@@ -163,17 +161,15 @@ def relaxed_ranking(
     c: Candidates,
     rows: Rows,
     y: npt.NDArray[np.int8],
-    closing: Mapping[str, Any],
+    closing: Rule,
     error_rate: float | None = None,
 ) -> Ranking:
     """Relaxed weights of the candidates when ``kb`` is refined on responses ``y`` (b, m)."""
     response = np.zeros((len(rows), len(kb.genes)), dtype=np.int8)
     observed = np.zeros(response.shape, dtype=bool)
     response[:, c.columns], observed[:, c.columns] = y, rows.observed
-    found = refine(
-        kb, rows.x, response, observed=observed, polish=False, null_check=False,
-        error_rate=error_rate, **closing,
-    ).weights  # fmt: skip
+    plain = RefineConfig(polish=False, null_check=False, error_rate=error_rate)
+    found = refine(kb, rows.x, response, closing, observed, config=plain).weights
     source = pd.Index(kb.regulators).get_indexer(found["source"])
     target = kb.index.get_indexer(found["target"])
     weight = np.zeros((2, len(kb.regulators), len(kb.genes)))
@@ -199,7 +195,7 @@ def after_loop(
     train = model.problem.train
     fused = model.predict(train.x).fused
     relaxed = relaxed_ranking(
-        visible_kb, c, train, fused, model.problem.closing.kwargs, model.error_rate()
+        visible_kb, c, train, fused, model.problem.closing, model.error_rate()
     )
     edits = net_edits(visible_kb, model.kb, model.edits)
     added = edits[edits["before"] == "0"]

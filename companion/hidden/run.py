@@ -21,6 +21,7 @@ from scipy.stats import hypergeom
 
 from aligned.config import Config
 from aligned.data import Bundle, Rows
+from aligned.knowledge import Rule
 from companion.hidden.methods import (
     METHODS,
     POSTERIOR,
@@ -213,7 +214,7 @@ def _hide_and_rank(
     rankings = {**line_rankings(c, visible), **learned}
     rows = Rows.of(bundle.data, bundle.kb)
     rankings["relaxed, measured calls"] = relaxed_ranking(
-        visible_kb, c, rows, rows.y, bundle.yardstick
+        visible_kb, c, rows, rows.y, Rule(**bundle.yardstick)
     )
     log_odds, sign = learned[POSTERIOR]
     edits: dict[str, tuple[Bool, npt.NDArray[np.float64]]] = {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from aligned.data import Rows
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from companion.recovery import states
 
 __all__ = ["NULLS", "agreement", "label_draws", "shuffled_labels", "shuffled_signs", "sign_draws"]
@@ -71,14 +70,14 @@ def shuffled_signs(kb: KnowledgeBase, seed: int, by_regulator: bool = False) -> 
     order = np.lexsort((luck, row)) if by_regulator else np.argsort(luck)
     new = np.zeros_like(state)
     new[row, column] = values[order]  # np.nonzero is sorted by row, as lexsort's result is
-    return kb.with_matrices((new & 1) > 0, new > 1, evidence="shuffled")
+    return kb.with_state(new, evidence="shuffled")
 
 
 def sign_draws(
     kb: KnowledgeBase,
     rows: Rows,
     measured: Index,
-    closing: Mapping[str, Any],
+    closing: Rule,
     n: int,
     seed: int,
     by_regulator: bool,
@@ -86,7 +85,7 @@ def sign_draws(
     """`agreement` of ``n`` networks with shuffled signs."""
     for draw in range(n):
         shuffled = shuffled_signs(kb, seed + draw, by_regulator)
-        delta = shuffled.deduce(rows.x, **closing)[:, measured]
+        delta = shuffled.deduce(rows.x, closing)[:, measured]
         yield agreement(delta, rows.y, rows.counted)
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from aligned.data import Bundle, Rows
-from aligned.knowledge import RULES, Deduction, KnowledgeBase, agreement_counts
+from aligned.knowledge import RULES, Deduction, KnowledgeBase, Rule, agreement_counts
 from aligned.scores import bootstrap_weights
 from companion.inconsistency.nulls import NULLS, agreement, label_draws, sign_draws
 from companion.inconsistency.tables import (
@@ -195,7 +195,7 @@ def run_inconsistency(
     edges = {}
     bar = tqdm(networks.items(), desc="networks", disable=None if progress else True)
     for name, kb in bar:
-        closing = {**bundle.yardstick, "alpha": settings.alpha, "margin": settings.margin}
+        closing = Rule(**bundle.yardstick, alpha=settings.alpha, margin=settings.margin)
         said = _said(kb, rows, measured, closing)
         edges[name] = edge_table(kb, rows, measured)
         nulls, draws = _null_tables(kb, rows, measured, bundle.yardstick, settings)
@@ -223,11 +223,11 @@ def run_inconsistency(
 
 
 def _said(
-    kb: KnowledgeBase, rows: Rows, measured: npt.NDArray[np.intp], closing: Mapping[str, Any]
+    kb: KnowledgeBase, rows: Rows, measured: npt.NDArray[np.intp], closing: Rule
 ) -> Deduction:
     """Deductions of the measured genes. A fresh copy of the network forgets the closure at once."""
-    fresh = kb.with_matrices(kb.r_pos, kb.r_neg)
-    said = fresh.deduction(rows.x, **closing)
+    fresh = kb.with_state(kb.state)
+    said = fresh.deduction(rows.x, closing)
     return Deduction(said.delta[:, measured], said.reached[:, measured])
 
 
@@ -259,7 +259,7 @@ def _share_table(
     scopes = dict(zip(SCOPES, (np.ones(len(rows), bool), with_regulator(kb, rows)), strict=True))
     table: list[dict[str, Any]] = []
     for k, rule in _closures(settings, yardstick):
-        closing = {"k": k, "rule": rule, "alpha": settings.alpha, "margin": settings.margin}
+        closing = Rule(k, rule, settings.alpha, settings.margin)
         counts = counts_per_condition(_said(kb, rows, measured, closing), rows)
         for scope, chosen in scopes.items():
             for quantity, (parts, whole, of) in QUANTITIES.items():
@@ -307,7 +307,7 @@ def _null_tables(
     summary, draws = [], []
     first = (int(yardstick["k"]), str(yardstick["rule"]))
     for k, rule in dict.fromkeys([first, PATHS]):
-        closing = {"k": k, "rule": rule, "alpha": settings.alpha, "margin": settings.margin}
+        closing = Rule(k, rule, settings.alpha, settings.margin)
         delta = _said(kb, rows, measured, closing).delta
         ours = agreement(delta, rows.y, rows.counted)
         kinds = {"labels": label_draws(rows, measured, delta, n, seed)}

@@ -17,7 +17,8 @@ import pandas as pd
 
 from aligned.config import Config
 from aligned.data import Bundle, Rows
-from aligned.loop import Closing, Yardsticks, choose_closure
+from aligned.knowledge import Rule
+from aligned.loop import Yardsticks, choose_closure
 from aligned.scores import confusion, f1_from_confusion
 from companion.arms import ALIGNED, CONTROL, Method, Rivals
 from companion.edits import edit_support, edit_table
@@ -249,13 +250,13 @@ def _closure_table(tried: pd.DataFrame, bundle: Bundle, rows: Rows, config: Conf
         times_chosen=("chosen", "sum"),
     )
     measured = tuple(map(str, bundle.data.var_names))
-    yardstick = Closing(**bundle.yardstick)
+    yardstick = Rule(**bundle.yardstick)
     everything = choose_closure(rows, bundle.kb, measured, config, yardstick)
     against = Yardsticks(yardstick, bundle.kb).deductions(rows, bundle.kb, measured)["original"]
     knowledge = []
     for k, rule in everything[["k", "rule"]].itertuples(index=False, name=None):
-        closing = Closing(int(k), str(rule), config.alpha, config.margin)
-        delta = bundle.kb.deduce(rows.x, **closing.kwargs)[:, bundle.kb.columns(measured)]  # type: ignore[arg-type]
+        closing = Rule(int(k), str(rule), config.alpha, config.margin)
+        delta = bundle.kb.deduce(rows.x, closing)[:, bundle.kb.columns(measured)]
         counts = confusion(against[0], delta, against[1])
         knowledge.append(float(f1_from_confusion(counts.sum(axis=0))))
     everything = everything.assign(f_k=knowledge).drop(columns="objective")

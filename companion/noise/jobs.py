@@ -24,6 +24,7 @@ import torch
 from aligned.knowledge import KnowledgeBase
 from aligned.records import network_sha256, write_json
 from aligned.refine import (
+    RefineConfig,
     direct_evidence,
     identifiable,
     published_rule,
@@ -283,7 +284,15 @@ def _results(
             yield "l1, no polish", ours.thresholded, ours.weights, float("nan")
     if "frobenius" in methods:
         begin = time.perf_counter()
-        theirs = refine(noisy, x, y, k=k, penalty="frobenius", polish=False, seed=job["seed"])
+        theirs = refine(
+            noisy,
+            x,
+            y,
+            k=k,
+            penalty="frobenius",
+            seed=job["seed"],
+            config=RefineConfig(polish=False),
+        )
         yield "frobenius", theirs.kb, theirs.weights, time.perf_counter() - begin
     if "direct evidence" in methods:
         begin = time.perf_counter()

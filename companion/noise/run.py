@@ -454,6 +454,6 @@ def _repaired(edits: pd.DataFrame, noisy: KnowledgeBase, truth: KnowledgeBase) -
 def _without(refined: KnowledgeBase, edit: pd.Series, noisy: KnowledgeBase) -> KnowledgeBase:
     """The refined network with one edit undone."""
     i, j = refined.regulators.index(edit["source"]), refined.index.get_loc(edit["target"])
-    r_pos, r_neg = refined.r_pos.toarray(), refined.r_neg.toarray()
-    r_pos[i, j], r_neg[i, j] = noisy.r_pos[[i]].toarray()[0, j], noisy.r_neg[[i]].toarray()[0, j]
-    return refined.with_matrices(r_pos, r_neg)
+    state = refined.state.toarray()
+    state[i, j] = noisy.state[i, j]
+    return refined.with_state(state)

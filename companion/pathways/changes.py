@@ -59,7 +59,7 @@ BITS = {"0": 0, "+": 1, "-": 2, "+-": 3}
 
 
 def _with_states(kb: KnowledgeBase, pairs_state: Int8, evidence: str) -> KnowledgeBase:
-    """A network with these pairs and the old self-loops (`KnowledgeBase.with_matrices`, faster)."""
+    """A network with these pairs and the old self-loops (`KnowledgeBase.with_state`, faster)."""
     edges = kb.to_edges()
     parts = [edges[edges["source"] == edges["target"]]]
     regulators, genes = np.array(kb.regulators, dtype=object), np.array(kb.genes, dtype=object)

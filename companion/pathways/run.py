@@ -21,7 +21,7 @@ from aligned.config import Config
 from aligned.data import Bundle, Rows, with_split
 from aligned.knowledge import KnowledgeBase
 from aligned.loop import Aligned
-from aligned.refine import refine
+from aligned.refine import RefineConfig, refine
 from companion.loop.run import card_table
 from companion.pathways.changes import (
     STATISTICS,
@@ -256,15 +256,15 @@ def _networks(
     model = Aligned(config).fit(
         with_split(bundle.data, every), kb, settings.schedule, yardstick=bundle.yardstick
     )
-    closing: dict[str, Any] = dict(model.problem.closing.kwargs)
     rows = Rows.of(bundle.data, kb)
     columns = kb.columns(list(map(str, bundle.data.var_names)))
     y, seen = (np.zeros((len(rows), len(kb.genes)), dtype=t) for t in (np.int8, bool))
     y[:, columns], seen[:, columns] = rows.y, rows.observed
-    measured: dict[str, Any] = {"observed": seen, "seed": config.seed, **closing}
+    closing = model.problem.closing
+    measured: dict[str, Any] = {"k": closing, "observed": seen, "seed": config.seed}
     refined = model.kb
     fair = measured_genes(bundle)
-    paper: dict[str, Any] = {"penalty": "frobenius", "polish": False}
+    paper: dict[str, Any] = {"penalty": "frobenius", "config": RefineConfig(polish=False)}
     return {
         "original": kb,
         "refined": refined,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from aligned.config import Config
 from aligned.data import Rows
 from aligned.decisions import best_threshold, decide, inner_folds, objective
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 
 __all__ = ["N_INNER", "Baseline", "blind"]
 
@@ -79,7 +79,7 @@ class Baseline:
         inner = inner_folds(train.groups, N_INNER, self.config.seed)
         held = [np.flatnonzero(inner == fold) for fold in range(int(inner.max()) + 1)]
         rows = train.take(np.concatenate(held))
-        said = self._deduce(rows, self.yardstick)
+        said = self._deduce(rows, Rule(**self.yardstick))  # type: ignore[arg-type]
         tried: list[tuple[float, Any, float | None]] = []
         for setting in self.settings:
             self.setting = setting
@@ -137,8 +137,8 @@ class Baseline:
         prediction = _replaced(called, joined)
         return tau, objective(prediction, rows.y, rows.counted, said, self.config)
 
-    def _deduce(self, rows: Rows, closing: Mapping[str, object]) -> Int8:
-        return self.kb.deduce(rows.x, **closing)[:, self.columns]  # type: ignore[arg-type]
+    def _deduce(self, rows: Rows, closing: Rule) -> Int8:
+        return self.kb.deduce(rows.x, closing)[:, self.columns]
 
 
 def blind(rows: Rows) -> Rows:

@@ -131,7 +131,7 @@ def network_features(
     """
     kb, columns = method.kb, method.columns
     one = kb.deduction(rows.x, 1, "boolean")
-    two = kb.deduction(rows.x, 2, "majority", alpha=0.5, margin=0.0)
+    two = kb.deduction(rows.x, 2, "majority")
     parts: list[npt.NDArray[Any]] = [
         a[:, columns] for a in (one.delta, one.reached, two.delta, two.reached)
     ]

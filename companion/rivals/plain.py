@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
 from aligned.data import Rows
 from aligned.decisions import CLOSURES, class_frequencies
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import KnowledgeBase, Rule
 from companion.rivals.base import Baseline
 
 __all__ = [
@@ -27,7 +25,7 @@ Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
 
-DIRECT: dict[str, object] = {"k": 1, "rule": "boolean"}
+DIRECT = Rule(1)
 
 
 def else_direct_edges(
@@ -49,7 +47,7 @@ def else_direct_edges(
     -------
     ndarray of int8, shape (b, m)
     """
-    said = kb.deduce(rows.x, **DIRECT)[:, columns]  # type: ignore[arg-type]
+    said = kb.deduce(rows.x, DIRECT)[:, columns]
     return np.where(said != 0, said, called).astype(np.int8)
 
 
@@ -131,12 +129,12 @@ class KnowledgeOnly(Baseline):
 
     @property
     def copies_yardstick(self) -> bool:
-        mine, (k, rule) = self.yardstick, (self._closing()["k"], self._closing()["rule"])
+        mine, (k, rule) = self.yardstick, self.setting
         return mine.get("k") == k and (k == 1 or mine.get("rule", "boolean") == rule)
 
-    def _closing(self) -> Mapping[str, object]:
+    def _closing(self) -> Rule:
         k, rule = self.setting
-        return {"k": k, "rule": rule, "alpha": self.config.alpha, "margin": self.config.margin}
+        return Rule(k, rule, self.config.alpha, self.config.margin)
 
 
 class RandomCalls(Baseline):
