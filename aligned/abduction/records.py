@@ -80,12 +80,15 @@ class Yardsticks:
         def deduce(kb: KnowledgeBase) -> Int8:
             return kb.deduce(rows.x, **self.closing.kwargs)[:, columns]  # type: ignore[arg-type]
 
-        original = deduce(self.original)
         said = self.original.deduction(rows.x, **self.closing.kwargs)  # type: ignore[arg-type]
+        original = said.delta[:, columns]
         result = {
             "original": (original, rows.counted),
             "original, reached": (original, rows.counted & said.reached[:, columns]),
-            "refined": (deduce(refined), rows.counted),
+            "refined": (
+                original if refined is self.original else deduce(refined),
+                rows.counted,
+            ),
         }
         if self.complete is not None:
             complete = deduce(self.complete)

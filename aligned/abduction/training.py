@@ -24,7 +24,7 @@ from aligned.neural import (
     graph_operator,
 )
 
-__all__ = ["Ensemble", "Outputs"]
+__all__ = ["Ensemble", "Outputs", "adam"]
 
 Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
@@ -208,12 +208,7 @@ class Ensemble:
         config, network = self.config, self.networks[j]
         generator = torch.Generator().manual_seed(_seed(config.seed, j, phase))
         draws = torch.Generator(self.device).manual_seed(_seed(config.seed, j, phase))
-        optimiser = torch.optim.AdamW(
-            network.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        optimiser = adam(network, config)
         chooser = _Chooser(self, network, draws)
         network.train()
         for _ in range(steps):
@@ -301,6 +296,13 @@ class _Chooser:
         mean = losses.mean()
         self.baseline = mean if self.baseline is None else 0.9 * self.baseline + 0.1 * mean
         return surrogate / max(len(cells), 1), fused
+
+
+def adam(network: ResponseNetwork, config: Config) -> torch.optim.Optimizer:
+    """The method's optimiser: Adam with decoupled weight decay (AdamW)."""
+    return torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def _joined(batches: list[_Pool]) -> _Pool:

@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from aligned.abduction import Aligned
+from aligned.abduction.training import adam
 from aligned.alignment import allowed_cells, cell_gradient, normalised_regret
 from aligned.config import Config
 from aligned.datasets import Bundle, folds
@@ -139,7 +140,7 @@ class _Task:
         draws = torch.Generator().manual_seed(seed)
         row, gene = allowed_cells(self.delta, self.seen, config)
         noise = self._noise(network, row, gene, config, draws)
-        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        optimiser = adam(network, config)
         baseline: torch.Tensor | None = None
         curve: list[dict[str, float]] = []
         seconds, arrived = 0.0, (float("nan"), float("nan"))

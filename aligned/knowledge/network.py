@@ -24,6 +24,9 @@ __all__ = ["Deduction", "KnowledgeBase"]
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 
+#: Closures that a network remembers, the last used ones: one of human size takes 90 MB.
+CLOSURES_KEPT = 4
+
 
 @dataclass(frozen=True)
 class Deduction:
@@ -271,14 +274,18 @@ class KnowledgeBase:
         """
         check_rule(k, rule, alpha, margin)
         key = (int(k), rule, alpha, margin) if rule == "majority" else (int(k), rule, 0.0, 0.0)
-        if key not in self._closures:
+        found = self._closures.pop(key, None)
+        if found is None:
             args = (self.r_pos, self.r_neg, self.regulator_index, int(k))
-            self._closures[key] = (
+            found = (
                 boolean_closure(*args)
                 if rule == "boolean"
                 else majority_closure(*args, alpha, margin)
             )
-        return self._closures[key]
+        self._closures[key] = found  # the last used stands last
+        while len(self._closures) > CLOSURES_KEPT:
+            del self._closures[next(iter(self._closures))]
+        return found
 
     def deduction(
         self,
