@@ -19,7 +19,6 @@ from aligned.config import Config
 
 __all__ = [
     "GeneWeights",
-    "adapter_gradient",
     "adapter_loss",
     "allowed_cells",
     "cell_gradient",
@@ -186,8 +185,19 @@ def normalised_regret(
 # ---------------------------------------------------------------------------------- learning
 
 
-def adapter_gradient(
-    logits: torch.Tensor,
+def allowed_cells(
+    delta: torch.Tensor, observed: torch.Tensor, config: Config
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and gene of every cell where symbols may be used: two tensors of shape (cells,)."""
+    allowed = observed & (delta != 0) if config.speak_only else observed
+    row, gene = allowed.nonzero(as_tuple=True)
+    return row, gene
+
+
+def cell_gradient(
+    cells: torch.Tensor,
+    row: torch.Tensor,
+    gene: torch.Tensor,
     y_hat: torch.Tensor,
     delta: torch.Tensor,
     w: torch.Tensor,
@@ -200,8 +210,10 @@ def adapter_gradient(
 
     Parameters
     ----------
-    logits : tensor, shape (b, m)
-        Logits of ``f_a``.
+    cells : tensor, shape (cells,)
+        Logits of ``f_a`` where symbols may be used (`allowed_cells`).
+    row, gene : tensor of int, shape (cells,)
+        Place of each.
     y_hat, delta : tensor of int, shape (b, m)
     w : tensor, shape (m,)
     observed : tensor of bool, shape (b, m)
@@ -224,33 +236,6 @@ def adapter_gradient(
     unbiased gradient.
     ``reinforce``: ``(L_a - baseline) ∇log f_a(a)`` (Williams 1992).
     """
-    row, gene = allowed_cells(delta, observed, config)
-    cells = logits[row, gene]
-    return cell_gradient(cells, row, gene, y_hat, delta, w, observed, config, generator, baseline)
-
-
-def allowed_cells(
-    delta: torch.Tensor, observed: torch.Tensor, config: Config
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Row and gene of every cell where symbols may be used: two tensors of shape (cells,)."""
-    allowed = observed & (delta != 0) if config.speak_only else observed
-    row, gene = allowed.nonzero(as_tuple=True)
-    return row, gene
-
-
-def cell_gradient(
-    cells: torch.Tensor,
-    row: torch.Tensor,
-    gene: torch.Tensor,
-    y_hat: torch.Tensor,
-    delta: torch.Tensor,
-    w: torch.Tensor,
-    observed: torch.Tensor,
-    config: Config,
-    generator: torch.Generator,
-    baseline: torch.Tensor | float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `adapter_gradient`, from the logits of the allowed cells alone, shape (cells,)."""
     p = torch.sigmoid(cells)
     draws = torch.rand(p.shape, generator=generator, device=p.device)
     a = draws < p.detach()

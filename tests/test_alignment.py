@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.testing as npt
@@ -16,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aligned.alignment import (
-    adapter_gradient,
     adapter_loss,
+    allowed_cells,
+    cell_gradient,
     fuse,
     gene_weights,
     normalised_regret,
@@ -258,6 +260,20 @@ def setting(**changes: object) -> Setting:
         observed=torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]], dtype=torch.bool),
         config=config,
     )
+
+
+def adapter_gradient(
+    logits: torch.Tensor,
+    y_hat: torch.Tensor,
+    delta: torch.Tensor,
+    w: torch.Tensor,
+    observed: torch.Tensor,
+    config: Config,
+    *more: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`cell_gradient` from the logits of all cells, shape (b, m)."""
+    row, gene = allowed_cells(delta, observed, config)
+    return cell_gradient(logits[row, gene], row, gene, y_hat, delta, w, observed, config, *more)
 
 
 def gradients(

@@ -16,7 +16,7 @@ from aligned.refinement import auto_edit_cost, refine, replicate_error
 from aligned.refinement.block import GAIN, Network
 from aligned.refinement.columns import change_table, search_columns
 from aligned.refinement.evidence import check_responses, gather
-from aligned.refinement.exact import STATES, Problem, deltas, state_of
+from aligned.refinement.exact import STATES, Objective, deltas, state_of
 from aligned.refinement.nullcheck import agreement_p_value
 from aligned.refinement.relaxation import (
     lam_bound,
@@ -78,7 +78,7 @@ def mixed_inputs(kb: KnowledgeBase, rng: np.random.Generator, b: int = 14) -> np
 def build(kb, x, y, k, rule="boolean", observed=None, alpha=0.5, margin=0.0):
     responses = check_responses(kb, x, y, observed, None, "evidence")
     evidence = gather(responses, kb.regulator_index)
-    return Problem.build(evidence, kb.regulator_index, k, rule, alpha, margin)
+    return Objective.build(evidence, kb.regulator_index, k, rule, alpha, margin)
 
 
 def objective(kb: KnowledgeBase, original: KnowledgeBase, x, y, cost: float, **rule) -> float:

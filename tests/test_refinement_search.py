@@ -13,7 +13,7 @@ from aligned.knowledge import KnowledgeBase
 from aligned.refinement import refine
 from aligned.refinement.block import GAIN, Network
 from aligned.refinement.evidence import check_responses, gather
-from aligned.refinement.exact import Problem, state_of
+from aligned.refinement.exact import Objective, state_of
 from aligned.refinement.polish import polish_network
 from aligned.refinement.relaxation import Schedule, lam_bound, relax
 from aligned.refinement.search import search, unexplained_share
@@ -38,11 +38,11 @@ def states(kb: KnowledgeBase) -> np.ndarray:
     return state_of(kb.r_pos.toarray(), kb.r_neg.toarray())
 
 
-def problem_of(kb: KnowledgeBase, y: np.ndarray, k: int) -> Problem:
+def problem_of(kb: KnowledgeBase, y: np.ndarray, k: int) -> Objective:
     evidence = gather(
         check_responses(kb, all_on(kb), y, None, None, "evidence"), kb.regulator_index
     )
-    return Problem.build(evidence, kb.regulator_index, k, "boolean", 0.5, 0.0)
+    return Objective.build(evidence, kb.regulator_index, k, "boolean", 0.5, 0.0)
 
 
 def schedule(k: int, **changed: float) -> Schedule:

@@ -85,7 +85,7 @@ class IterationSettings:
 
 @dataclass(frozen=True)
 class IterationTables:
-    """Tidy tables of the analysis; `save` and `load` move them as CSV files.
+    """Tidy tables of the analysis; `save_tables` and `load_tables` move them as CSV files.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ from aligned.datasets import load
 from aligned.experiments.fits import side_by_side
 from aligned.experiments.noise_jobs import (
     METHODS,
-    Rows,
+    JobTables,
     code_sha256,
     random_network,
     run_job,
@@ -319,7 +319,7 @@ def _network(settings: NoiseSettings, seed: int) -> dict[str, Any]:
 
 
 def _collect(
-    results: list[tuple[dict[str, Any], Rows]],
+    results: list[tuple[dict[str, Any], JobTables]],
     name: str,
     settings: NoiseSettings,
     columns: list[str],
@@ -394,7 +394,9 @@ def interval(values: pd.Series, level: float = 0.95) -> tuple[float, float, floa
     return mean, mean - half, mean + half
 
 
-def _topology(results: list[tuple[dict[str, Any], Rows]], settings: NoiseSettings) -> pd.DataFrame:
+def _topology(
+    results: list[tuple[dict[str, Any], JobTables]], settings: NoiseSettings
+) -> pd.DataFrame:
     """Noisy and refined networks beside the original and its rewirings."""
     columns = [*RUN, "state", "measure", "value"]
     originals = _collect(results, "null", settings, ["network", "seed"])

@@ -17,7 +17,7 @@ from aligned.refinement.columns import (
     forbid_own,
 )
 from aligned.refinement.exact import (
-    Problem,
+    Objective,
     Reach,
     Steps,
     deltas,
@@ -55,7 +55,7 @@ class Network:
         Changes among regulators judged so far.
     """
 
-    def __init__(self, problem: Problem, state: State, original: State, edit_cost: float) -> None:
+    def __init__(self, problem: Objective, state: State, original: State, edit_cost: float) -> None:
         self.problem, self.original, self.edit_cost = problem, original, edit_cost
         self.evaluations = 0
         self.place = {int(column): i for i, column in enumerate(problem.reg)}

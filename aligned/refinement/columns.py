@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from aligned.refinement.exact import Problem, Reach, deltas, effects, responses
+from aligned.refinement.exact import Objective, Reach, effects, responses
 
 __all__ = ["change_table", "edit_table", "search_columns"]
 
@@ -24,12 +24,12 @@ Index = npt.NDArray[np.intp]
 TIE_EDIT, TIE_DUAL = 1e-5, 1e-6
 
 
-def change_table(problem: Problem, walks: Reach, state: State) -> Float:
+def change_table(problem: Objective, walks: Reach, state: State) -> Float:
     """Change in misfit if one pair took another state; float32 of shape (4, r, J).
 
     Parameters
     ----------
-    problem : Problem
+    problem : Objective
         On the J columns of ``state``.
     walks : Reach
         Reach among regulators, held fixed.
@@ -45,7 +45,7 @@ def change_table(problem: Problem, walks: Reach, state: State) -> Float:
     return table
 
 
-def _by_products(problem: Problem, walks: Reach, state: State, rows: Index) -> Float:
+def _by_products(problem: Objective, walks: Reach, state: State, rows: Index) -> Float:
     """`change_table` over rows that perturb one regulator, boolean rule, as matrix products.
 
     Turning a sign on or off for one perturbed regulator has a known price per cell; an edge
@@ -112,7 +112,7 @@ def _edge_changes(
     return out
 
 
-def _by_regulator(problem: Problem, walks: Reach, state: State, rows: Index) -> Float:
+def _by_regulator(problem: Objective, walks: Reach, state: State, rows: Index) -> Float:
     """`change_table` for any rule and any perturbations, one regulator at a time."""
     x = problem.evidence.x[rows]
     table = np.zeros((4, *state.shape), dtype=np.float32)
@@ -179,7 +179,7 @@ def edit_table(table: Float, state: State, original: State, edit_cost: float) ->
 
 
 def search_columns(
-    problem: Problem,
+    problem: Objective,
     walks: Reach,
     state: State,
     original: State,
@@ -191,7 +191,7 @@ def search_columns(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Objective
         On all columns.
     walks : Reach
         Reach among regulators, held fixed; ``cols`` must hold no regulator unless ``k = 1``.
@@ -227,10 +227,3 @@ def forbid_own(total: Double, reg: Index, cols: Index, state: State) -> None:
         if j is not None:
             total[:, s, j] = np.inf
             total[state[s, j], s, j] = 0.0
-
-
-def misfit_of(problem: Problem, walks: Reach, state: State) -> float:
-    """Misfit of these columns relative to deducing 0 everywhere."""
-    pos, neg = responses(problem, walks, state)
-    delta = deltas(problem, effects(problem, pos, neg))
-    return float(problem.cost(delta, slice(None), slice(None)).sum(dtype=np.float64))

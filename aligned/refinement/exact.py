@@ -17,7 +17,7 @@ from aligned.refinement.evidence import Evidence
 
 __all__ = [
     "STATES",
-    "Problem",
+    "Objective",
     "Reach",
     "Steps",
     "deltas",
@@ -39,7 +39,7 @@ STATES = ("0", "+", "-", "+-")
 
 
 @dataclass(frozen=True)
-class Problem:
+class Objective:
     """Everything the exact objective needs besides the edges.
 
     Attributes
@@ -66,7 +66,7 @@ class Problem:
     @classmethod
     def build(
         cls, evidence: Evidence, reg: Index, k: int, rule: str, alpha: float, margin: float
-    ) -> Problem:
+    ) -> Objective:
         up, down = evidence.zero - evidence.up, evidence.zero - evidence.down
         return cls(evidence, up, down, reg, k, rule, alpha, margin)
 
@@ -80,7 +80,7 @@ class Problem:
         up, down = _pick(self.gain_up, b, cols), _pick(self.gain_down, b, cols)
         return np.asarray((delta > 0) * up + (delta < 0) * down, dtype=np.float32)
 
-    def at_columns(self, cols: Index) -> Problem:
+    def at_columns(self, cols: Index) -> Objective:
         """The same problem on some of the columns."""
         return replace(self, gain_up=self.gain_up[:, cols], gain_down=self.gain_down[:, cols])
 
@@ -122,7 +122,7 @@ class Steps:
     signed: Floats | sp.csr_array
 
     @classmethod
-    def build(cls, problem: Problem, block: State) -> Steps:
+    def build(cls, problem: Objective, block: State) -> Steps:
         """From the states of the edges among regulators (r × r)."""
         kind: type[np.floating] = np.float64 if problem.rule == "majority" else np.float32
         activates, inhibits = (block.T & 1).astype(kind), (block.T >> 1).astype(kind)
@@ -133,7 +133,7 @@ class Steps:
 
 
 def reach(
-    problem: Problem,
+    problem: Objective,
     steps: Steps,
     start: Index,
     length: int,
@@ -170,7 +170,7 @@ def reach(
     return Reach(np.ascontiguousarray(pos.T), np.ascontiguousarray(neg.T))
 
 
-def responses(problem: Problem, walks: Reach, state: State) -> tuple[Floats, Floats]:
+def responses(problem: Objective, walks: Reach, state: State) -> tuple[Floats, Floats]:
     """Evidence for up and for down of each gene under each perturbed regulator, two (q, J).
 
     Under ``boolean`` the numbers of regulators that carry each sign, so that one edge can be taken
@@ -187,7 +187,7 @@ def responses(problem: Problem, walks: Reach, state: State) -> tuple[Floats, Flo
     return pos, neg
 
 
-def effects(problem: Problem, pos: Floats, neg: Floats) -> npt.NDArray[np.int8]:
+def effects(problem: Objective, pos: Floats, neg: Floats) -> npt.NDArray[np.int8]:
     """Effect of each perturbed regulator on each gene, int8 in {-1, 0, 1}."""
     if problem.rule == "majority":
         edge = problem.margin + 1e-9 * max(1.0, float(np.abs(pos).max(initial=0.0)))
@@ -195,7 +195,7 @@ def effects(problem: Problem, pos: Floats, neg: Floats) -> npt.NDArray[np.int8]:
     return (pos > 0.5).astype(np.int8) - (neg > 0.5).astype(np.int8)
 
 
-def effects_both(problem: Problem, counts: tuple[Floats, Floats]) -> tuple[Float, Float]:
+def effects_both(problem: Objective, counts: tuple[Floats, Floats]) -> tuple[Float, Float]:
     """Whether up, and whether down, is carried at all: two (q, J) of 0 and 1."""
     if problem.rule == "majority":
         effect = effects(problem, *counts)
@@ -203,7 +203,7 @@ def effects_both(problem: Problem, counts: tuple[Floats, Floats]) -> tuple[Float
     return (counts[0] > 0.5).astype(np.float32), (counts[1] > 0.5).astype(np.float32)
 
 
-def deltas(problem: Problem, effect: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def deltas(problem: Objective, effect: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Deduction for each row of evidence: effects of what it perturbs, summed and clipped."""
     x = problem.evidence.x
     if problem.evidence.single.all():

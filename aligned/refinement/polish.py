@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from aligned.refinement.block import GAIN, Move, Network
 from aligned.refinement.columns import change_table, search_columns
-from aligned.refinement.exact import Problem
+from aligned.refinement.exact import Objective
 
 __all__ = ["edit_gains", "polish_network"]
 
@@ -18,7 +18,7 @@ DEEP = 4
 
 
 def polish_network(
-    problem: Problem,
+    problem: Objective,
     starts: list[State],
     original: State,
     edit_cost: float,

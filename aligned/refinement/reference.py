@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from aligned.knowledge import KnowledgeBase
 from aligned.refinement.evidence import Evidence, check_responses, gather
 from aligned.refinement.exact import (
-    Problem,
+    Objective,
     Reach,
     Steps,
     deltas,
@@ -91,7 +91,9 @@ def identifiable(
         return truth
     x = single_overexpressions(truth) if x is None else x
     evidence = _what_is_seen(truth, x, k, rule, alpha, margin)
-    seen = _Seen(Problem.build(evidence, truth.regulator_index, int(k), rule, alpha, margin), state)
+    seen = _Seen(
+        Objective.build(evidence, truth.regulator_index, int(k), rule, alpha, margin), state
+    )
     for i in np.random.default_rng(seed).permutation(len(s)):
         seen.put_back(int(s[i]), int(j[i]), wanted[s[i], j[i]])
     return truth.with_matrices((state & 1) > 0, state > 1, evidence="noise")
@@ -107,7 +109,7 @@ def _what_is_seen(
 class _Seen:
     """Edge states that explain all responses, changed only where none of them moves."""
 
-    def __init__(self, problem: Problem, state: Int8) -> None:
+    def __init__(self, problem: Objective, state: Int8) -> None:
         self.problem, self.state = problem, state
         self.place = {int(column): i for i, column in enumerate(problem.reg)}
         self.walks = self._reach()

@@ -17,7 +17,7 @@ from aligned.refinement.evidence import (
     gather,
     replicate_error,
 )
-from aligned.refinement.exact import Problem, deltas, state_of
+from aligned.refinement.exact import Objective, deltas, state_of
 from aligned.refinement.nullcheck import agreement_p_value, level
 from aligned.refinement.relaxation import Schedule, lam_bound
 from aligned.refinement.report import Refinement, harm_note, report, unchanged
@@ -189,7 +189,7 @@ def refine(
             f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam, change t, or use "
             "lam='auto'."
         )
-    problem = Problem.build(gathered, wide.regulator_index, int(k), rule, alpha, margin)
+    problem = Objective.build(gathered, wide.regulator_index, int(k), rule, alpha, margin)
     start = Network(problem, pairs, pairs, cost)
     before = start.misfit + problem.silent
 

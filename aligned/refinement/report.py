@@ -12,7 +12,7 @@ import pandas as pd
 from aligned.knowledge import KnowledgeBase
 from aligned.refinement.block import Network
 from aligned.refinement.evidence import Responses
-from aligned.refinement.exact import STATES, Problem
+from aligned.refinement.exact import STATES, Objective
 from aligned.refinement.polish import edit_gains
 from aligned.refinement.search import Found
 
@@ -139,7 +139,7 @@ def _narrow(kb: KnowledgeBase, wide: KnowledgeBase) -> KnowledgeBase:
 
 def _check_invariants(
     refined: KnowledgeBase,
-    problem: Problem,
+    problem: Objective,
     responses: Responses,
     net: Network,
     before: float,

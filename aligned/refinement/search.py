@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aligned.refinement.block import GAIN, Network
-from aligned.refinement.exact import Problem, state_of
+from aligned.refinement.exact import Objective, state_of
 from aligned.refinement.polish import polish_network
 from aligned.refinement.relaxation import Relaxed, Schedule, relax
 
@@ -56,7 +56,7 @@ class Found:
 
 
 def search(
-    problem: Problem,
+    problem: Objective,
     original: State,
     edit_cost: float,
     schedule: Schedule,
