@@ -2,8 +2,8 @@
 
 Numerical libraries start a thread per core and let each spin while it waits for the others. With
 one other busy process a refinement then took 20 times as long. The libraries read these variables
-once, when they are loaded, so `aligned` imports this module first, which sets them: import it
-before PyTorch (NumPy may come first, `refine` gives its small products one thread). What is set
+once, when they are loaded, so `aligned` imports this module first, which sets them. Import it
+before PyTorch; NumPy may come first, as `refine` gives its small products one thread. What is set
 already stays.
 """
 

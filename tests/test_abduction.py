@@ -1251,6 +1251,34 @@ def test_the_closure_is_the_best_on_training_conditions(
     assert (m.problem.closing.k, m.problem.closing.rule) == (best["k"], best["rule"])
 
 
+def test_what_does_not_change_is_deduced_and_predicted_once(
+    data: AnnData, sim: al.Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Rule] = []
+    deduction = al.KnowledgeBase.deduction
+
+    def counting(kb: al.KnowledgeBase, x: Any, k: Any = 5, rule: str = "boolean") -> Any:
+        asked.append(Rule.of(k, rule))
+        return deduction(kb, x, k, rule)
+
+    monkeypatch.setattr(al.KnowledgeBase, "deduction", counting)
+    yardstick = {"k": 7, "rule": "boolean"}
+    config = al.Config(n_networks=1, network_steps=0, decision="argmax")
+    model = al.Aligned(config).fit(data, sim.kb, "network", yardstick=yardstick)
+    stages = len(model.phases)
+    # for the choice of the closure, and to score each stage
+    assert asked.count(Rule(7)) == 1 + stages
+    runs: list[object] = []
+    outputs = Ensemble.outputs
+    monkeypatch.setattr(Ensemble, "outputs", lambda *a, **k: runs.append(a) or outputs(*a, **k))
+    model._record("again")
+    assert len(runs) == 1
+    assert_frame_equal(
+        model.phases[-1].history.drop(columns="stage"),
+        model.phases[-2].history.drop(columns="stage"),
+    )
+
+
 @pytest.mark.parametrize(
     ("k", "rule", "expected"),
     [

@@ -165,18 +165,15 @@ def test_a_draw_without_a_member_of_the_subset_is_undefined_and_left_out() -> No
 
 
 def test_what_the_split_keeps_together_is_drawn_together(bundle, settings) -> None:
-    """Two linked groups: every draw is one of three mixtures of them."""
-    data = bundle.data.copy()
-    data.obs["controls"] = ["x" if i < data.n_obs // 2 else "y" for i in range(data.n_obs)]
-    single = data[[len(row) == 1 for row in perturbed_genes(data)]].copy()
-    first = single.obsm["perturbation"].indices
-    single.obs["controls"] = ["x" if gene < np.median(first) else "y" for gene in first]
-    two = dataclasses.replace(bundle, data=single)
-    results = run(two, [Rivals(("class frequencies",), TINY)], Plan(("control_safe",), (0,), 2, 1))
-    assert results.counts["group"].nunique() == 2
+    """Four groups linked by their controls: a draw is one of 35 mixtures of them."""
+    single = bundle.data[[len(row) == 1 for row in perturbed_genes(bundle.data)]].copy()
+    single.obs["controls"] = [f"c{gene % 4}" for gene in single.obsm["perturbation"].indices]
+    four = dataclasses.replace(bundle, data=single)
+    results = run(four, [Rivals(("class frequencies",), TINY)], Plan(("control_safe",), (0,), 2, 1))
+    assert results.counts["group"].nunique() == 4
     scores = Scores(results, 300)
     key = next(key for key in scores.keys if key.yardstick == "original")
-    assert len(np.unique(scores.of(key).draws["f_d"].round(9))) <= 3
+    assert len(np.unique(scores.of(key).draws["f_d"].round(9))) <= 35
     assert scores.groups("control_safe").sum() == single.n_obs
 
 

@@ -185,6 +185,10 @@ def test_the_lock_satisfies_every_range() -> None:
         assert name in lock, f"{name} has no pin in requirements.lock"
         assert lock[name] in requirement.specifier, f"{name}=={lock[name]} is out of range"
     assert lock["torch"] == "2.13.0"
+    ranges = _requirements("book")
+    for version in ("2.6.0", "2.13.0", "2.14.1"):  # the lock pins, the package does not
+        assert version in ranges["torch"].specifier
+    assert "2.2.1" not in ranges["pandas"].specifier
 
 
 def test_the_package_imports_only_what_it_declares() -> None:

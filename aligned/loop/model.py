@@ -66,6 +66,9 @@ class Explanation:
 class Aligned:
     """Adaptive data-knowledge alignment: a network, a GRN, and an adapter that chooses.
 
+    A refinement changes what is deduced; the graph that a GNN passes embeddings over stays that of
+    the network as it was given.
+
     Parameters
     ----------
     config : Config, optional
@@ -288,12 +291,14 @@ class Aligned:
 
     def _record(self, stage: str) -> None:
         rows, scored_on = self.scored_rows
+        said = self.predict(rows.x)
+        p = np.moveaxis(said.probabilities, 2, 1)
         self.phases.append(
             score_phase(
                 stage,
                 {
-                    "neural": self.predict(rows.x, tuned_for="neural").neural,
-                    "integrated": self.predict(rows.x).fused,
+                    "neural": decide(p, self.ensemble.tau["neural"]),
+                    "integrated": said.fused,
                 },
                 rows,
                 self.kb,

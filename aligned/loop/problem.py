@@ -109,13 +109,13 @@ def choose_closure(
     closure agrees with itself.
     """
     rows = []
+    said = None if yardstick is None else _deduce(kb, train, yardstick, measured)
     for k, rule in _admissible(config):
         delta = _deduce(kb, train, Rule(k, rule, config.alpha, config.margin), measured)
         f_d = data_consistency(delta, train.y, train.counted)
         speaks = float((delta != 0)[train.counted].mean())
         goal = f_d
-        if yardstick is not None:
-            said = _deduce(kb, train, yardstick, measured)
+        if said is not None:
             goal = objective(delta, train.y, train.counted, said, config)
         rows.append({"k": k, "rule": rule, "f_d": f_d, "speaks": speaks, "objective": goal})
     return pd.DataFrame(rows)

@@ -80,14 +80,18 @@ class Yardsticks:
     ) -> dict[str, tuple[Int8, Bool]]:
         """Yardstick -> (deduction, cells to score) on these rows; ``refined`` only if given."""
         columns = self.original.columns(genes)
-        said = self.original.deduction(rows.x, self.closing)
-        original, reached = said.delta[:, columns], said.reached[:, columns]
+        whole = self.original.deduction(rows.x, self.closing)
+        original, reached = whole.delta[:, columns], whole.reached[:, columns]
         result = {
             "original": (original, rows.counted),
             "original, reached": (original, rows.counted & reached),
         }
         if refined is not None:
-            result["refined"] = (self.deduce(refined, rows, genes), rows.counted)
+            same = refined is self.original
+            result["refined"] = (
+                original if same else self.deduce(refined, rows, genes),
+                rows.counted,
+            )
         if self.complete is not None:
             complete = self.deduce(self.complete, rows, genes)
             result["heldout"] = (complete, rows.counted & (complete != original))

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.refine.evidence import Responses, check_responses, gather, replicate_error
-from aligned.refine.exact import Problem
+from aligned.refine.exact import Objective
 from aligned.refine.nullcheck import agreement_p_value, level
 from aligned.refine.relaxation import Schedule, lam_bound
 from aligned.refine.report import Refinement, harm_note, report, unchanged
@@ -232,7 +232,7 @@ def refine(
             f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam, change t, or leave "
             "lam out."
         )
-    problem = Problem.build(gathered, wide.regulator_index, rule)
+    problem = Objective.build(gathered, wide.regulator_index, rule)
     start = Network(problem, pairs, pairs, cost)
     before = start.misfit + problem.silent
 

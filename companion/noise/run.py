@@ -21,7 +21,7 @@ from scipy import stats
 from aligned.data import load
 from aligned.knowledge import KnowledgeBase
 from aligned.refine import refine, single_overexpressions
-from companion.noise.jobs import METHODS, Rows, code_sha256, random_network, run_job
+from companion.noise.jobs import METHODS, JobTables, code_sha256, random_network, run_job
 from companion.parallel import side_by_side
 from companion.statistics import with_columns
 
@@ -312,7 +312,7 @@ def _network(settings: NoiseSettings, seed: int) -> dict[str, Any]:
 
 
 def _collect(
-    results: list[tuple[dict[str, Any], Rows]],
+    results: list[tuple[dict[str, Any], JobTables]],
     name: str,
     settings: NoiseSettings,
     columns: list[str],
@@ -387,7 +387,9 @@ def interval(values: pd.Series, level: float = 0.95) -> tuple[float, float, floa
     return mean, mean - half, mean + half
 
 
-def _topology(results: list[tuple[dict[str, Any], Rows]], settings: NoiseSettings) -> pd.DataFrame:
+def _topology(
+    results: list[tuple[dict[str, Any], JobTables]], settings: NoiseSettings
+) -> pd.DataFrame:
     """Noisy and refined networks beside the original and its rewirings."""
     columns = [*RUN, "state", "measure", "value"]
     originals = _collect(results, "null", settings, ["network", "seed"])
