@@ -27,6 +27,7 @@ from aligned import files
 from aligned.data import with_split
 from aligned.data.rows import Rows
 from aligned.decisions import best_threshold, decide
+from aligned.knowledge import Rule
 from aligned.loop import SCORES, model, parse_schedule, stage_name, store, training
 from aligned.loop.problem import CLOSURES, choose_closure
 from aligned.loop.training import Ensemble, carried_threshold
