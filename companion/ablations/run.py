@@ -66,6 +66,9 @@ VARIANTS: dict[str, Variant] = {
     "θ = 0": Variant("budget θ", "every symbol costs", {"theta": 0.0}),
     "θ = 0.01": Variant("budget θ", "1% of a condition's genes are free", {"theta": 0.01}),
     "θ = 1": Variant("budget θ", "all genes are free", {"theta": 1.0}),
+    "w, old count": Variant(
+        "weights w", "unchanged where a change was deduced is no conflict", {"weights": "full"}
+    ),
     "w constant": Variant("weights w", "½ for every gene", {"weights": "constant"}),
     "w random": Variant("weights w", "uniform at random", {"weights": "random"}),
     "w without GO": Variant("weights w", "no annotation counts", {"use_go": False}),
