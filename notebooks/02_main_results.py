@@ -61,7 +61,7 @@ from companion.main_results.repeats import repeats_of
 from companion.main_results.run import MainSettings, MainTables, run_main
 from companion.main_results.tables import INTEGRATED
 from companion.plot import plot_differences, plot_map, plot_radar, theme
-from companion.tables import load_results, load_tables, record_of, save_tables
+from companion.tables import load_tables, record_of, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -77,14 +77,14 @@ settings = MainSettings(
 )
 place = Path(out) if out else workspace(edition) / "tables" / "02_main_results"
 if tables:
-    counts, record = load_results(tables)
+    results, record = load_tables(MainTables, tables)
 else:
     bundle = al.load(edition)
     repeats = repeats_of(edition, bundle, n_repeats)
     counts = run_main(bundle, settings, repeats, cache=workspace(edition) / "fits")
     record = record_of(counts, bundle, edition, settings, n_repeats=n_repeats)
     save_tables(counts, place, record)
-results = MainTables.of(counts, n_boot)
+    results = MainTables.of(counts, n_boot)
 headline, *other_splits = main_report.split_names(results)
 
 # %% tags=["hide-input"]

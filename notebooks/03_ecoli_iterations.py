@@ -99,14 +99,14 @@ settings = co.IterationSettings(
     n_jobs=jobs,
 )
 if tables:
-    counts, record = co.load_results(tables)
+    results, record = co.load_tables(co.IterationTables, tables)
 else:
     bundle = al.load(edition)
     counts = co.run_iterations(bundle, settings, cache=workspace(edition) / "fits")
     record = co.record_of(counts, bundle, edition, settings)
     place = Path(out) if out else workspace(edition) / "tables" / "03_ecoli_iterations"
     co.save_tables(counts, place, record)
-results = co.IterationTables.of(counts)
+    results = co.IterationTables.of(counts)
 headline = results.scores["split"].iloc[0]
 published = published_stages(edition, model.upper())
 

@@ -80,7 +80,8 @@ learning = co.EstimatorSettings(
 )
 place = Path(out) if out else workspace(edition) / "tables" / "06_ablations"
 if tables:
-    counts, record = co.load_results(tables)
+    results, record = co.load_tables(co.AblationTables, tables)
+    trust, _ = co.load_tables(co.ReliabilityTables, tables)
     estimators, learning_record = co.load_tables(co.EstimatorTables, Path(tables) / "estimators")
 else:
     bundle = al.load(edition)
@@ -92,9 +93,9 @@ else:
     about = {"edition": edition, "settings": learning.to_dict()}
     learning_record = run_record(about, bundle.data, bundle.kb, time.monotonic() - start)
     co.save_tables(estimators, place / "estimators", learning_record)
+    results = co.AblationTables.of(counts, n_boot)
+    trust = co.ReliabilityTables.of(counts, n_boot)
 records = [record, learning_record]
-results = co.AblationTables.of(counts, n_boot)
-trust = co.ReliabilityTables.of(counts, n_boot)
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
@@ -291,7 +292,7 @@ styled(report.estimator_rows(estimators))
 # committed tables of A-R-A-R, whichever edition this page shows:
 
 # %% tags=["full-width"]
-loop = co.IterationTables.of(co.load_results("results/ecoli/03_ecoli_iterations")[0])
+loop, _ = co.load_tables(co.IterationTables, "results/ecoli/03_ecoli_iterations")
 styled(report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])))
 
 # %% [markdown]
