@@ -36,6 +36,7 @@ __all__ = [
     "ratio",
     "signed_interval",
     "with_columns",
+    "with_interval",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -231,6 +232,18 @@ def with_columns(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame
     table = pd.DataFrame(rows)
     rest = [c for c in table.columns if c not in columns]
     return table.reindex(columns=[*columns, *rest])
+
+
+def with_interval(mean: float, low: float, high: float, digits: int = 3) -> str:
+    """A number, with its interval where there is one.
+
+    Examples
+    --------
+    >>> with_interval(0.12, 0.1, 0.14), with_interval(12.0, float("nan"), float("nan"), digits=0)
+    ('0.120 [0.100, 0.140]', '12')
+    """
+    first, *ends = (f"{x:,.{digits}f}" for x in (mean, low, high))
+    return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
 
 
 def signed_interval(mean: float, low: float, high: float) -> str:

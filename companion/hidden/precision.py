@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from companion.statistics import interval
+
 __all__ = ["Draws", "Ranked"]
 
 Float = npt.NDArray[np.float64]
@@ -93,21 +95,15 @@ class Draws:
         common = [s for s in self.seeds if s in to and (start is None or s in start)]
         if not common:
             return (float("nan"),) * 3
-        drawn = np.stack([self._ap(to[s]) for s in common])
-        mean = np.mean([to[s].ap() for s in common])
+        weights = np.vstack([np.ones_like(self.groups[0]), self.groups])  # the first: as it is
+        aps = np.stack([to[s].ap(weights) for s in common])
         if start is not None:
-            drawn = drawn - np.stack([self._ap(start[s]) for s in common])
-            mean = mean - np.mean([start[s].ap() for s in common])
-        times = self.hidings[:, [self.seeds.index(s) for s in common]].T.astype(np.float64)
-        times *= ~np.isnan(drawn)
+            aps -= np.stack([start[s].ap(weights) for s in common])
+        mean, drawn = float(aps[:, 0].mean()), aps[:, 1:]
+        times = self.hidings[:, [self.seeds.index(s) for s in common]].T * ~np.isnan(drawn)
         total = times.sum(axis=0)
-        usable = total > 0
-        values = (times * np.nan_to_num(drawn)).sum(axis=0)[usable] / total[usable]
-        low, high = np.quantile(values, [0.025, 0.975])
-        return float(mean), float(low), float(high)
-
-    def _ap(self, ranked: Ranked) -> Float:
-        return ranked.ap(self.groups)
+        values = (times * np.nan_to_num(drawn)).sum(axis=0)[total > 0] / total[total > 0]
+        return mean, *interval(values)
 
 
 def _at_least(scores: Float, counted: Bool, cut: Float) -> Int:
