@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
 from aligned.scores import (
     balanced_consistency,
@@ -33,6 +34,7 @@ __all__ = [
     "Scored",
     "Scores",
     "interval",
+    "over_seeds",
     "ratio",
     "signed_interval",
     "with_columns",
@@ -87,6 +89,20 @@ def interval(draws: npt.ArrayLike) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.nanquantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def over_seeds(values: pd.Series) -> tuple[float, float, float]:
+    """Mean and 95% Student's t interval; nan are left out, and so is the interval of one value.
+
+    Examples
+    --------
+    >>> [round(v, 2) for v in over_seeds(pd.Series([1.0, 2.0, 3.0]))]
+    [2.0, -0.48, 4.48]
+    """
+    values = values.dropna()
+    half = values.sem() * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    mean = values.mean()
+    return float(mean), float(mean - half), float(mean + half)
 
 
 @dataclass(frozen=True)

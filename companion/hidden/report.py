@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from companion.hidden.methods import POSTERIOR
+from companion.hidden.ranking import POSTERIOR
 from companion.hidden.run import ABOVE, SAME, TOP, HiddenTables
 from companion.literal import worded
 from companion.statistics import with_interval

@@ -6,8 +6,8 @@ import pandas as pd
 
 from companion.literal import worded
 from companion.noise.jobs import METHODS
-from companion.noise.run import METRICS, NoiseTables, interval
-from companion.statistics import signed_interval, with_interval
+from companion.noise.run import METRICS, NoiseTables
+from companion.statistics import over_seeds, signed_interval, with_interval
 
 __all__ = [
     "answer",
@@ -81,7 +81,7 @@ def topology_rows(tables: NoiseTables, measure: str, k: int) -> pd.DataFrame:
     original = _chosen(table, state="original").rename(columns={"value": "original"})
     same = original[["original", "null_mean", "null_low", "null_high"]].mean()
     rows = [
-        (*place, *interval(values))
+        (*place, *over_seeds(values))
         for place, values in _chosen(table, k=k).groupby(["noise", "state"], sort=False)["value"]
     ]
     return pd.DataFrame(rows, columns=["noise", "state", "mean", "low", "high"]).assign(**same)
@@ -97,7 +97,7 @@ def topology_sentence(tables: NoiseTables, k: int, noise: float) -> str:
     ):
         first = topology_rows(tables, measure, k).iloc[0]
         changes = [
-            f"by {signed_interval(*interval(change))} in {STATES[str(state)]}"
+            f"by {signed_interval(*over_seeds(change))} in {STATES[str(state)]}"
             for state, change in _chosen(here, measure=measure).groupby("state")["change"]
         ]
         parts.append(
