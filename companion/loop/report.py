@@ -94,8 +94,8 @@ def replicates(tables: IterationTables, split: str) -> str:
         else ""
     )
     return (
-        f"Intervals draw {here['n_seeds']:.0f} seeds and {here['n_groups']:.0f} groups of conditions "
-        f"again, each group what the split keeps together; the largest group holds "
+        f"Intervals draw {here['n_seeds']:.0f} seeds and {here['n_groups']:.0f} groups of "
+        f"conditions again, each what the split keeps together; the largest group holds "
         f"{here['largest_group']:.0f} conditions.{few}"
     )
 
