@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Explanation:
     ----------
     neural, symbolic, fused : int
     p_down, p_up : float
-        The network's probabilities.
+        The model's probabilities.
     trusts_kb : bool
         Whether the adapter preferred the deduction.
     weight : float
@@ -63,7 +64,7 @@ class Explanation:
 
 
 class Aligned:
-    """Adaptive data-knowledge alignment: a network, a GRN, and an adapter that chooses.
+    """Adaptive data-knowledge alignment: a neural model, a GRN, and an adapter that chooses.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class Aligned:
     Attributes
     ----------
     kb : KnowledgeBase
-        The current (refined) network of knowledge.
+        The current (refined) network.
     history : DataFrame
         One row per stage × score × yardstick: ``f_d, f_k, balanced, n_edits`` on the test rows (or,
         where there are none, on the training rows: column ``rows`` says which).
@@ -161,6 +162,67 @@ class Aligned:
         folder = Path(checkpoint) if checkpoint is not None else None
         if folder is not None and resume:
             self._resume(folder, phases)
+        return self._run(phases, max_rounds, folder, progress)
+
+    def extend(
+        self,
+        schedule: str,
+        *,
+        max_rounds: int = 5,
+        checkpoint: str | Path | None = None,
+        progress: bool = False,
+    ) -> Aligned:
+        """Go on to a schedule that begins with the phases done so far.
+
+        The result is that of one `fit` with this schedule. With `fork`, one beginning serves
+        several ends:
+
+        >>> from aligned import simulate
+        >>> sim = simulate(n_genes=60, n_regulators=12, seed=1)
+        >>> config = Config(n_networks=1, network_steps=2, align_steps=2)
+        >>> once = Aligned(config).fit(sim.data, sim.kb, schedule="A")
+        >>> control, loop = once.fork().extend("A-A"), once.extend("A-R")
+        >>> control.history["stage"].iloc[-1], loop.history["stage"].iloc[-1]
+        ('A-A', 'A-R')
+
+        Parameters
+        ----------
+        schedule, max_rounds, checkpoint, progress
+            As in `fit`.
+
+        Raises
+        ------
+        ValueError
+            The schedule does not begin with the phases done, or the model was read from a folder:
+            it holds no data.
+        """
+        self._check_fitted()
+        phases = parse_schedule(schedule)
+        if not len(self.problem.train):
+            raise ValueError(
+                "this model was read from a folder and holds no data; fit again with "
+                "checkpoint=<folder of checkpoints> and resume=True."
+            )
+        if phases is not None and phases[: len(self.done)] != self.done:
+            raise ValueError(
+                f"schedule {schedule!r} does not begin with the phases done, "
+                f"{stage_name(self.done)!r}; give a longer one, or fork the model before."
+            )
+        folder = Path(checkpoint) if checkpoint is not None else None
+        return self._run(phases, max_rounds, folder, progress)
+
+    def fork(self) -> Aligned:
+        """A copy that can go its own way (`extend`); the data are shared, not copied."""
+        self._check_fitted()
+        other = copy(self)
+        other.ensemble = self.ensemble.fork()
+        other.phases, other.done, other.notes = [*self.phases], [*self.done], [*self.notes]
+        return other
+
+    def _run(
+        self, phases: list[str] | None, max_rounds: int, folder: Path | None, progress: bool
+    ) -> Aligned:
+        """The phases that are still to come; each is scored and, with a folder, stored."""
         todo = tqdm(
             desc="A/R phases",
             total=None if phases is None else len(phases) + 2,
@@ -324,7 +386,7 @@ class Aligned:
         x : array or sparse, shape (b, n), or list of mappings
             Perturbations over ``kb.genes``; or each as ``{gene id or name: -1 or 1}``.
         tuned_for : {"integrated", "neural"}
-            Whose threshold the network's call uses: as the partner of symbols, or on its own.
+            Whose threshold the model's call uses: as the partner of symbols, or on its own.
 
         Returns
         -------

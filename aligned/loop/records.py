@@ -26,11 +26,11 @@ class Prediction:
     Attributes
     ----------
     neural, symbolic, fused : ndarray of int8, shape (b, m)
-        The network's call, the current knowledge base's deduction, and their fusion.
+        The model's call, the current knowledge base's deduction, and their fusion.
     adapter : ndarray of int8 in {0, 1}, shape (b, m)
         1 where the deduction was preferred: ``fused = adapter ? symbolic : neural``.
     probabilities : ndarray of float32, shape (b, m, 3)
-        The network's probabilities of down, unchanged, up.
+        The model's probabilities of down, unchanged, up.
     genes : tuple of str
         The m columns.
     """
@@ -76,19 +76,18 @@ class Yardsticks:
     ) -> dict[str, tuple[Int8, Bool]]:
         """Yardstick -> (deduction, cells to score) on these rows."""
         columns = self.original.columns(genes)
-
-        def deduce(kb: KnowledgeBase) -> Int8:
-            return kb.deduce(rows.x, self.closing)[:, columns]
-
-        original = deduce(self.original)
         said = self.original.deduction(rows.x, self.closing)
+        original = said.delta[:, columns]
+        now = original
+        if refined is not self.original:
+            now = refined.deduce(rows.x, self.closing)[:, columns]
         result = {
             "original": (original, rows.counted),
             "original, reached": (original, rows.counted & said.reached[:, columns]),
-            "refined": (deduce(refined), rows.counted),
+            "refined": (now, rows.counted),
         }
         if self.complete is not None:
-            complete = deduce(self.complete)
+            complete = self.complete.deduce(rows.x, self.closing)[:, columns]
             result["heldout"] = (complete, rows.counted & (complete != original))
         return result
 
