@@ -1,4 +1,4 @@
-"""The function named after an equation is the one that executes: in fits, in `refine`, in scores."""
+"""The function named after an equation executes: in fits, in `refine`, in scores."""
 
 from __future__ import annotations
 
