@@ -335,13 +335,12 @@ class Aligned:
 
     def _record(self, stage: str) -> None:
         rows, scored_on = self.scored_rows
+        said = self.predict(rows.x)
+        p = np.moveaxis(said.probabilities, 2, 1)
         self.phases.append(
             score_phase(
                 stage,
-                {
-                    "neural": self.predict(rows.x, tuned_for="neural").neural,
-                    "integrated": self.predict(rows.x).fused,
-                },
+                {"neural": decide(p, self.ensemble.tau["neural"]), "integrated": said.fused},
                 rows,
                 self.kb,
                 self.n_edits,
