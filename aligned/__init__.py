@@ -11,6 +11,8 @@ True
 
 import lazy_loader
 
+from aligned import _threads  # noqa: F401 - first: it speaks to libraries not loaded yet
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = "0.1.0"

@@ -84,7 +84,8 @@ class Config:
     device : {"auto", "cpu", "cuda"}
         Where the models are trained.
     hidden, hops, learning_rate, weight_decay, batch_size : numbers
-        Width, graph-convolution hops and optimiser (Adam) settings.
+        Width, graph-convolution hops and optimiser (AdamW) settings. The hops follow the network of
+        knowledge as it was given: refinement changes what is deduced, not this graph.
     network_steps, align_steps : int
         Optimiser steps of the supervised phase and of each alignment phase. Few suffice: the
         response head starts at the genes' own class frequencies, and a model of this size soon

@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,10 +20,35 @@ import scipy.sparse as sp
 import torch
 from anndata import AnnData
 
+from aligned.files import (
+    contents,
+    is_empty,
+    recover,
+    sealed,
+    sha256_of,
+    sha256_of_folder,
+    tidy,
+    write_text,
+)
 from aligned.knowledge import KnowledgeBase
 
-__all__ = ["data_sha256", "network_sha256", "run_record", "write_json"]
+__all__ = [
+    "check_replaceable",
+    "data_sha256",
+    "network_sha256",
+    "note_worker",
+    "own_peak",
+    "read_record",
+    "run_record",
+    "write_json",
+    "write_record",
+]
 
+#: Largest resident memory (MB) of each worker process so far, by its id.
+_WORKERS: dict[int, float] = {}
+
+#: What every record of a run holds, those of older versions too.
+_FIELDS = {"created", "versions", "parameters"}
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "anndata")
 
 
@@ -53,7 +78,8 @@ def run_record(
     dict
         ``created`` (UTC), ``versions``, ``commit`` (None outside a checkout; ``-dirty`` where
         tracked files were changed), ``machine``, ``data_sha256``, ``network_sha256``,
-        ``peak_memory_mb``, ``seconds``, ``parameters``; ready for `write_json`.
+        ``peak_memory_mb`` (this process and its workers, each at its own peak), ``seconds``,
+        ``parameters``; ready for `write_json`.
 
     Examples
     --------
@@ -89,15 +115,125 @@ def write_json(value: object, path: str | Path) -> Path:
     ...     json.loads(path.read_text())
     {'seeds': [0, 1, 2]}
     """
-    path = Path(path)
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    return write_text(text + "\n", Path(path))
+
+
+def write_record(
+    record: Mapping[str, Any], path: str | Path, files: Iterable[Path] | None = None
+) -> Path:
+    """Write a record with the hash of each file that it speaks for, and of itself.
+
+    Parameters
+    ----------
+    record : mapping
+        What `run_record` gives, or the description of a model.
+    path : path
+        Its own file.
+    files : iterable of path, optional
+        Files beside it; default: all in its folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_text("a,b\\n", Path(folder) / "scores.csv")
+    ...     path = write_record({"seed": 3}, Path(folder) / "run.json")
+    ...     list(read_record(path, "make it again")["files"])
+    ['scores.csv']
+    """
+    path = Path(path)
+    if files is None:
+        hashes = sha256_of_folder(path.parent, path.name)
+    else:
+        hashes = {file.name: sha256_of(file) for file in files}
+    return write_json(sealed(json.loads(json.dumps(dict(record), default=_plain)), hashes), path)
+
+
+def read_record(path: Path, mend: str) -> dict[str, Any]:
+    """Read what `write_record` wrote, and compare it and the files beside it with its hashes.
+
+    A record from before there were hashes is read as it is. Files in folders below may have gone.
+
+    Raises
+    ------
+    ValueError
+        A file is missing or not the one that was written; ``mend`` says what to do then.
+    """
     try:
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} is damaged, it holds no record of ours; {mend}.")
+    if "sha256" not in record and "files" not in record:
+        return record
+    if not isinstance(record.get("files"), dict) or record != sealed(record, record["files"]):
+        raise ValueError(f"{path} is damaged, it is not as it was written; {mend}.")
+    for name, digest in record["files"].items():
+        file = path.parent / name
+        if "/" in name:
+            continue
+        if not file.is_file():
+            raise ValueError(f"{file} is missing, {path.name} speaks of it; {mend}.")
+        if sha256_of(file) != digest:
+            raise ValueError(
+                f"{file} is damaged or changed, it is not the file that {path.name} speaks of; "
+                f"{mend}."
+            )
+    return record
+
+
+def check_replaceable(folder: Path, record: str = "run.json", known: Iterable[str] = ()) -> None:
+    """Refuse to replace a folder that holds anything but a run of ours, before any work.
+
+    Parameters
+    ----------
+    folder : path
+        May be absent or empty.
+    record : str
+        Name of the record that tells what was written there.
+    known : iterable of str
+        Files that were written by versions whose records do not name them.
+
+    Raises
+    ------
+    FileExistsError
+        There is no record of ours, or a file that it does not name.
+    """
+    recover(folder)
+    if not os.path.lexists(folder) or is_empty(folder):
+        return
+    if folder.is_dir():
+        tidy(folder)
+    found: Any = None
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads((folder / record).read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or not (set(found) >= _FIELDS or "files" in found):
+        raise FileExistsError(
+            f"{folder} is not empty and holds no run of ours (no {record} that we wrote); name "
+            "another folder, or empty it first."
+        )
+    written = {record, *known, *found.get("files", ())}
+    if "files" not in found and not known:
+        return
+    for name in _files_below(folder, record):
+        if name not in written:
+            raise FileExistsError(
+                f"{folder / name} was not written by us, so {folder} is not replaced; move the "
+                "file away, or name another folder."
+            )
+
+
+def _files_below(folder: Path, record: str) -> Iterator[str]:
+    """Files below a folder by their paths there, without runs of their own, which must be ours."""
+    for path in contents(folder):
+        if not path.is_dir():
+            yield path.name
+        elif (path / record).exists():
+            check_replaceable(path, record)
+        else:
+            yield from (f"{path.name}/{name}" for name in _files_below(path, record))
 
 
 def data_sha256(data: AnnData) -> str:
@@ -164,14 +300,25 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout
 
 
-def _peak_memory_mb() -> float | None:
-    """Largest resident memory of this process so far; None where the system does not tell."""
+def own_peak() -> tuple[int, float | None]:
+    """Id of this process and its largest resident memory (MB); None where no system tells."""
     try:
         import resource
     except ImportError:  # Windows
-        return None
+        return os.getpid(), None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return os.getpid(), peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def note_worker(process: int, peak: float | None) -> None:
+    """Take note of the memory of a worker (its `own_peak`), for the records that follow."""
+    if process != os.getpid() and peak is not None:
+        _WORKERS[process] = max(peak, _WORKERS.get(process, 0.0))
+
+
+def _peak_memory_mb() -> float | None:
+    peak = own_peak()[1]
+    return None if peak is None else round(peak + sum(_WORKERS.values()), 1)
 
 
 def _plain(value: object) -> object:

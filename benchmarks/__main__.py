@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 import typer
 
-from aligned.records import run_record, write_json
+from aligned.records import run_record, write_record
 from benchmarks.cases import (
     CASES,
     SIZES,
@@ -66,7 +66,7 @@ def main(
         written[f"{case} on {name}"] = run_record(
             asked, seconds=time.perf_counter() - begin, device=name
         )
-        write_json(written, records)
+        write_record(written, records, [out / "refinement.csv", out / "growth.csv"])
 
 
 def _numbers(text: str) -> list[int]:

@@ -22,7 +22,7 @@ import typer
 from anndata.io import sparse_dataset, write_elem
 
 from aligned.cells import Reading, import_cells
-from aligned.records import run_record, write_json
+from aligned.records import run_record, write_record
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
 COLUMNS = [
@@ -65,7 +65,7 @@ def main(
         {"cells": cells, "genes": genes, "conditions": conditions, "seed": seed},
         seconds=found["seconds"],
     )
-    write_json(written, records)
+    write_record(written, records, [out / "cells.csv"])
     typer.echo(" ".join(f"{key}={value:.6g}" for key, value in row.items()))
 
 

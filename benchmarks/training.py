@@ -28,7 +28,7 @@ from aligned.knowledge import KnowledgeBase
 from aligned.loop.problem import Problem
 from aligned.loop.training import Ensemble
 from aligned.neural import cross_entropy, pick_device
-from aligned.records import run_record, write_json
+from aligned.records import run_record, write_record
 from aligned.simulate import simulate
 from benchmarks.measure import median_seconds
 
@@ -75,7 +75,7 @@ def main(
     written[f"training on {name}"] = run_record(
         {**asked, "load_before": round(load, 2)}, seconds=time.perf_counter() - begin, device=name
     )
-    write_json(written, records)
+    write_record(written, records, [out / "training.csv"])
     print(table.to_string(index=False))
 
 

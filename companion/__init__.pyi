@@ -3,11 +3,9 @@ from .ablations import (
     AblationTables,
     EstimatorSettings,
     EstimatorTables,
-    ReliabilitySettings,
     ReliabilityTables,
     run_ablations,
     run_estimators,
-    run_reliability,
 )
 from .claims import scorecard
 from .hidden import HiddenSettings, HiddenTables, run_hidden
@@ -16,7 +14,7 @@ from .loop import CONTROL, STAGES, IterationSettings, IterationTables, run_itera
 from .main_results import MainSettings, MainTables, Repeats, repeats_of, run_main
 from .noise import NoiseSettings, NoiseTables, run_noise
 from .pathways import PathwaySettings, PathwayTables, run_pathways
-from .tables import load_tables, save_tables
+from .tables import load_results, load_tables, record_of, save_tables
 
 __all__ = [
     "CONTROL",
@@ -37,10 +35,11 @@ __all__ = [
     "NoiseTables",
     "PathwaySettings",
     "PathwayTables",
-    "ReliabilitySettings",
     "ReliabilityTables",
     "Repeats",
+    "load_results",
     "load_tables",
+    "record_of",
     "repeats_of",
     "run_ablations",
     "run_estimators",
@@ -50,7 +49,6 @@ __all__ = [
     "run_main",
     "run_noise",
     "run_pathways",
-    "run_reliability",
     "save_tables",
     "scorecard",
 ]

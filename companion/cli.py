@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from aligned.cli import Device, absolute, check_file, print_table, say, write_file, write_table
+from aligned.cli import Device, absolute, check_file, print_table, say, write_table
+from aligned.files import write_text
 
 __all__ = ["book", "init", "notebooks", "parameters", "report", "run", "scorecard"]
 
@@ -67,7 +68,7 @@ def notebooks() -> None:
         typer.echo(path)
     readme = (checkout() or Path()) / "README.md"
     text = readme_with_results(readme.read_text(encoding="utf-8"))
-    typer.echo(write_file(readme, lambda part: part.write_text(text, encoding="utf-8")))
+    typer.echo(write_text(text, readme))
 
 
 def parameters(words: list[str]) -> dict[str, Any]:
@@ -87,8 +88,8 @@ def parameters(words: list[str]) -> dict[str, Any]:
             raise ValueError(f"-p takes key=value, not {word!r}; for example -p seed=3.")
         try:
             found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f"the value in -p {word!r} is not YAML; quote it.") from None
+        except Exception:  # the parser's own, and dates or numbers that are none
+            raise ValueError(f"the value in -p {word[:60]!r} is not YAML; quote it.") from None
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
@@ -26,15 +24,13 @@ def net_edits(original: KnowledgeBase, refined: KnowledgeBase, log: pd.DataFrame
     return original.changes_to(refined).merge(last, on=["source", "target"], how="left")
 
 
-def edit_table(
-    fits: list[tuple[dict[str, Any], pd.DataFrame]], bundle: Bundle, split: str
-) -> pd.DataFrame:
+def edit_table(made: pd.DataFrame, bundle: Bundle, split: str) -> pd.DataFrame:
     """Every net edit made on one split, once, with how often it was made and what speaks for it.
 
     Parameters
     ----------
-    fits : list of (job, edits)
-        The net edits of each fit (`net_edits`).
+    made : DataFrame
+        The net edits of each fit (`net_edits`), with its ``split``.
     bundle : Bundle
     split : str
         The split whose fits are used.
@@ -47,11 +43,10 @@ def edit_table(
         source alone was perturbed, counted in the direction of more source (sign as an edge's);
         ``conditions`` behind it; ``other``, the sign of that pair in the other network.
     """
-    mine = [edits for job, edits in fits if job["split"] == split and len(edits)]
+    stacked = made[made["split"] == split]
     columns = [*KEYS, "source_name", "target_name", "fits", "gain", "log2fc", "conditions", "other"]
-    if not mine:
+    if stacked.empty:
         return pd.DataFrame(columns=columns)
-    stacked = pd.concat(mine, ignore_index=True)
     table = (
         stacked.groupby(KEYS, as_index=False)
         .agg(fits=("gain", "size"), gain=("gain", "mean"))

@@ -1,27 +1,45 @@
-"""Scores with intervals from confusion counts: seeds and perturbations as replicates."""
+"""From counts to scores: pooled over conditions, with intervals, and paired differences.
+
+Replicates are seeds and whole groups of conditions. One set of draws serves everything that is
+scored on a split, so that every difference is paired.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.scores import balanced_consistency, bootstrap_weights, f1_from_confusion, resampled
+from aligned.scores import (
+    balanced_consistency,
+    bootstrap_weights,
+    called_overlap,
+    called_precision,
+    direction_accuracy,
+    f1_from_confusion,
+)
+from companion.engine import COUNTS, Results
 
 __all__ = [
+    "FIELD",
+    "MEASURES",
     "METRICS",
-    "Bootstrap",
+    "Key",
     "Scored",
+    "Scores",
     "interval",
     "ratio",
-    "sampled_interval",
     "signed_interval",
+    "with_columns",
 ]
 
 Float = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+Int = npt.NDArray[np.int64]
 
 #: The three scores, and what each one is.
 METRICS = {
@@ -29,100 +47,186 @@ METRICS = {
     "f_k": "knowledge consistency",
     "balanced": "balanced consistency",
 }
+#: The perturbation field's scores, from counts against the data.
+FIELD: dict[str, Callable[[npt.ArrayLike], Float]] = {
+    "overlap": called_overlap,
+    "precision": called_precision,
+    "direction": direction_accuracy,
+}
+MEASURES = {
+    **METRICS,
+    "overlap": "overlap of called and changed genes (Jaccard)",
+    "precision": "share of calls that are right",
+    "direction": "right direction among changed genes that are called",
+    "discrimination": "perturbation discrimination (½ is chance)",
+}
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Scores of one prediction: per seed, and for every bootstrap sample (mean over seeds).
+class Key(NamedTuple):
+    """Which prediction, against which yardstick, on which split."""
 
-    A sample that drew no cell to score is nan, and left out of intervals.
-    """
-
-    per_seed: dict[str, Float]
-    samples: dict[str, Float]
-
-    def interval(self, metric: str) -> tuple[float, float, float]:
-        """Mean over seeds, and the 95% interval."""
-        return float(self.per_seed[metric].mean()), *sampled_interval(self.samples[metric])
-
-    def row(self) -> dict[str, float]:
-        """``f_d, f_d_low, f_d_high, f_k, …, balanced, …`` for a table."""
-        row: dict[str, float] = {}
-        for metric in METRICS:
-            row[metric], row[f"{metric}_low"], row[f"{metric}_high"] = self.interval(metric)
-        return row
-
-    def change_to(self, other: Scored, metric: str) -> tuple[float, float, float]:
-        """Paired difference ``other - self``: mean over seeds, and the 95% interval."""
-        difference = other.samples[metric] - self.samples[metric]
-        mean = float((other.per_seed[metric] - self.per_seed[metric]).mean())
-        return mean, *sampled_interval(difference)
+    split: str
+    arm: str
+    stage: str = ""
+    score: str = "prediction"
+    objective: str = ""
+    yardstick: str = "original"
 
 
-class Bootstrap:
-    """One set of resampled perturbations and seeds, shared by all predictions: comparisons pair.
-
-    Parameters
-    ----------
-    groups : array of str, shape (rows,)
-        Perturbation of each condition; its conditions are drawn together.
-    n_seeds : int
-    n : int
-        Number of samples.
-    seed : int
-    gamma : float
-        Exponent of balanced consistency.
-    """
-
-    def __init__(
-        self, groups: npt.ArrayLike, n_seeds: int, n: int, seed: int, gamma: float
-    ) -> None:
-        self.rows = bootstrap_weights(list(np.asarray(groups)), n, seed)
-        rng = np.random.default_rng([seed, 1])
-        self.seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n) / n_seeds
-        self.gamma = gamma
-
-    def score(self, data: Counts, knowledge: Counts, subset: npt.ArrayLike | None = None) -> Scored:
-        """Score from counts (seeds, rows, 3, 3) against data and against a yardstick."""
-        keep = slice(None) if subset is None else np.asarray(subset, dtype=bool)
-        weights = self.rows[:, keep]
-        per_seed = self._scores(data[:, keep], knowledge[:, keep], None)
-        drawn = self._scores(data[:, keep], knowledge[:, keep], weights)
-        return Scored(per_seed, {m: np.einsum("sb,bs->b", v, self.seeds) for m, v in drawn.items()})
-
-    def _scores(self, data: Counts, knowledge: Counts, weights: Counts | None) -> dict[str, Float]:
-        """Scores per seed (first axis), and per bootstrap sample where there are weights."""
-        f_d = np.stack([_pooled(d, weights) for d in data])
-        f_k = np.stack([_pooled(k, weights) for k in knowledge])
-        return {
-            "f_d": f_d,
-            "f_k": f_k,
-            "balanced": np.asarray(balanced_consistency(f_d, f_k, self.gamma)),
-        }
-
-
-def _pooled(counts: Counts, weights: Counts | None) -> Float:
-    """Macro-F1 pooled over rows, or over every weighted resampling of them."""
-    if weights is None:
-        return resampled(f1_from_confusion, counts, np.ones((1, len(counts)), np.int64))[0]
-    return resampled(f1_from_confusion, counts, weights)
-
-
-def sampled_interval(values: Float) -> tuple[float, float]:
-    """The 95% interval of bootstrap samples; nan where most of them are undefined.
+def interval(draws: npt.ArrayLike) -> tuple[float, float]:
+    """The 95% interval of bootstrap draws; nan where most of them are undefined.
 
     Examples
     --------
-    >>> sampled_interval(np.array([0.5, 0.5, np.nan]))
-    (0.5, 0.5)
+    >>> interval([1.0, 1.0, np.nan])
+    (1.0, 1.0)
     """
-    if np.isfinite(values).mean() < 0.5:
+    values = np.asarray(draws, dtype=np.float64)
+    if not len(values) or np.isfinite(values).mean() < 0.5:
         return float("nan"), float("nan")
     low, high = np.nanquantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
-def with_columns(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one prediction: per seed, and for every bootstrap draw (mean over seeds)."""
+
+    per_seed: dict[str, Float]
+    draws: dict[str, Float]
+
+    def mean(self, metric: str) -> float:
+        """Mean over seeds."""
+        return float(self.per_seed[metric].mean())
+
+    def interval(self, metric: str) -> tuple[float, float, float]:
+        """Mean over seeds, and the 95% interval."""
+        return self.mean(metric), *interval(self.draws[metric])
+
+    def row(self, metrics: Iterable[str] = tuple(METRICS)) -> dict[str, float]:
+        """``f_d, f_d_low, f_d_high, f_k, …`` for a table."""
+        row: dict[str, float] = {}
+        for metric in metrics:
+            row[metric], row[f"{metric}_low"], row[f"{metric}_high"] = self.interval(metric)
+        return row
+
+    def change_to(self, other: Scored, metric: str) -> tuple[float, float, float]:
+        """Paired difference ``other - self``: mean over seeds, and the 95% interval."""
+        mean = float((other.per_seed[metric] - self.per_seed[metric]).mean())
+        return mean, *interval(other.draws[metric] - self.draws[metric])
+
+
+class Scores:
+    """All scores of a run; each is computed when it is asked for.
+
+    Parameters
+    ----------
+    results : Results
+        What `companion.engine.run` returned.
+    n_boot : int
+        Bootstrap draws of groups of conditions and of seeds.
+    gamma : float
+        Exponent of balanced consistency.
+    """
+
+    def __init__(self, results: Results, n_boot: int = 1000, gamma: float = 2.0) -> None:
+        self.gamma, self.n_boot = gamma, n_boot
+        self.conditions = results.conditions.set_index("condition")
+        self.splits = {
+            str(split): _Split(counts, self.conditions, n_boot)
+            for split, counts in results.counts.groupby("split", sort=False, observed=True)
+        }
+        self.of = cache(self._of)
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every prediction and yardstick there are counts of, in the order of the counts."""
+        return [
+            Key(name, *found)
+            for name, split in self.splits.items()
+            for found in split.place
+            if found[-1] != "data"
+        ]
+
+    def subsets(self, split: str) -> dict[str, int]:
+        """Subsets of conditions of a split, and how many conditions each has."""
+        tested = self.conditions.loc[self.splits[split].conditions]
+        sizes = {str(name): int(tested[name].sum()) for name in tested.columns}
+        return {name: size for name, size in sizes.items() if size}
+
+    def n_seeds(self, split: str) -> int:
+        """Seeds of a split."""
+        return len(self.splits[split].seeds)
+
+    def groups(self, split: str) -> pd.Series:
+        """Sizes of the groups of conditions that are drawn together, the largest first."""
+        return pd.Series(self.splits[split].groups).value_counts()
+
+    def _of(self, key: Key, subset: str = "all") -> Scored:
+        split = self.splits[key.split]
+        mask = self.conditions.loc[split.conditions, subset].to_numpy(bool)
+        data = split.counts[split.place[(*key[1:-1], "data")]][:, mask]
+        knowledge = split.counts[split.place[tuple(key[1:])]][:, mask]
+        apart = split.told_apart[split.place[(*key[1:-1], "data")]][:, mask]
+        weights = split.weights[:, mask]
+        per_seed = self._metrics(data.sum(axis=1), knowledge.sum(axis=1))
+        drawn = self._metrics(_drawn(weights, data), _drawn(weights, knowledge))
+        there = np.isfinite(apart)
+        values = np.where(there, apart, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            per_seed["discrimination"] = values.sum(axis=1) / there.sum(axis=1)
+            drawn["discrimination"] = (values @ weights.T) / (there @ weights.T)
+        over_seeds = {m: np.einsum("sb,bs->b", v, split.seed_weights) for m, v in drawn.items()}
+        return Scored(per_seed, over_seeds)
+
+    def _metrics(self, data: npt.NDArray[Any], knowledge: npt.NDArray[Any]) -> dict[str, Float]:
+        """Scores of pooled counts (..., 3, 3); nan where no cell was drawn."""
+        f_d, f_k = _f1(data), _f1(knowledge)
+        known = np.isfinite(f_d) & np.isfinite(f_k)
+        both = balanced_consistency(np.where(known, f_d, 0), np.where(known, f_k, 0), self.gamma)
+        found = {"f_d": f_d, "f_k": f_k, "balanced": np.where(known, both, np.nan)}
+        return found | {name: np.asarray(function(data)) for name, function in FIELD.items()}
+
+
+class _Split:
+    """Counts of one split as arrays: prediction × seeds × conditions × 3 × 3, and the draws."""
+
+    def __init__(self, counts: pd.DataFrame, conditions: pd.DataFrame, n_boot: int) -> None:
+        about = ["arm", "stage", "score", "objective", "yardstick"]
+        tested = set(counts["condition"])
+        self.conditions = [name for name in conditions.index if name in tested]
+        self.seeds = sorted(counts["seed"].unique())
+        number = counts.groupby(about, sort=False, observed=True).ngroup().to_numpy()
+        first = counts[about].iloc[np.unique(number, return_index=True)[1]]
+        self.place = {
+            tuple(map(str, row)): i for i, row in enumerate(first.itertuples(index=False))
+        }
+        seed = pd.Index(self.seeds).get_indexer(counts["seed"])
+        where = pd.Index(self.conditions).get_indexer(counts["condition"])
+        shape = (len(self.place), len(self.seeds), len(self.conditions))
+        self.counts = np.zeros((*shape, 3, 3), np.int64)
+        self.counts[number, seed, where] = counts[COUNTS].to_numpy().reshape(-1, 3, 3)
+        self.told_apart = np.full(shape, np.nan)
+        self.told_apart[number, seed, where] = counts["told_apart"]
+        group = counts.drop_duplicates("condition").set_index("condition")["group"]
+        self.groups = group.loc[self.conditions].astype(str).to_numpy()
+        self.weights = bootstrap_weights(list(self.groups), n_boot, 0).astype(np.float64)
+        n = len(self.seeds)
+        rng = np.random.default_rng([0, 1])
+        self.seed_weights = rng.multinomial(n, np.full(n, 1 / n), size=n_boot) / n
+
+
+def _drawn(weights: Float, counts: Int) -> Float:
+    """Pooled counts of every draw: (draws, rows) and (seeds, rows, 3, 3) → (seeds, draws, 3, 3)."""
+    flat = counts.reshape(len(counts), -1, 9).astype(np.float64)
+    return np.asarray(weights @ flat).reshape(len(counts), len(weights), 3, 3)
+
+
+def _f1(counts: npt.NDArray[Any]) -> Float:
+    return np.where(counts.sum(axis=(-2, -1)) > 0, f1_from_confusion(counts), np.nan)
+
+
+def with_columns(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Rows as a table with these columns first, also when there are no rows."""
     table = pd.DataFrame(rows)
     rest = [c for c in table.columns if c not in columns]
@@ -143,22 +247,15 @@ def signed_interval(mean: float, low: float, high: float) -> str:
     return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
 
 
-def ratio(part: float, whole: float) -> float:
-    """A share; nan of nothing."""
-    return float(part / whole) if whole else float("nan")
-
-
-def interval(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Counts) -> tuple[float, float]:
-    """95% bootstrap interval of ``sum(part) / sum(whole)``; ``weights`` has shape (n, conditions).
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Int) -> tuple[float, float, float]:
+    """``sum(part) / sum(whole)`` with its 95% interval; ``weights`` has shape (draws, rows).
 
     Examples
     --------
-    >>> interval([1, 1], [2, 2], bootstrap_weights(["a", "b"], 20, 0))
-    (0.5, 0.5)
+    >>> ratio([1, 1], [2, 2], bootstrap_weights(["a", "b"], 20, 0))
+    (0.5, 0.5, 0.5)
     """
-    top, below = weights @ np.asarray(part, float), weights @ np.asarray(whole, float)
-    drawn = top[below > 0] / below[below > 0]
-    if not len(drawn):
-        return float("nan"), float("nan")
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
+    top, below = np.asarray(part, float), np.asarray(whole, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(np.divide(top.sum(), below.sum())) if below.sum() else float("nan")
+        return value, *interval((weights @ top) / (weights @ below))

@@ -44,8 +44,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
@@ -59,6 +58,7 @@ from companion.inconsistency.run import (
     InconsistencyTables,
     run_inconsistency,
 )
+from companion.literal import prose, styled
 from companion.plot import inconsistency as draw
 from companion.plot import theme
 from companion.tables import load_tables, save_tables
@@ -95,7 +95,7 @@ else:
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 display(
-    Markdown(
+    prose(
         f"These tables were {source}: {record['seconds']:.0f} s on "
         f"{record['machine']['cpus']} cores, {record['created']}, commit "
         f"`{str(record['commit'])[:10]}`, data `{record['data_sha256'][:10]}`, network "
@@ -145,7 +145,7 @@ plt.show()
 # both rules.
 
 # %% tags=["full-width"]
-report.share_rows(results).style.hide(axis="index")
+styled(report.share_rows(results))
 
 # %% [markdown]
 # The share of unchanged cells is the baseline of *unsupported*: a network that named genes
@@ -187,7 +187,7 @@ plt.show()
 found = report.definitions(results)
 met = found[found["in_range"] & found["enough"]]
 display(
-    Markdown(
+    prose(
         f"Both of the paper's figures hold under **{len(met)} of {len(found)}** definitions: "
         f"{report.definitions_text(found)}."
     )
@@ -220,7 +220,7 @@ plt.show()
 # **Figure 3.** *Agreement where the network speaks, ours and under three nulls.*
 
 # %% tags=["full-width"]
-report.null_rows(results).style.hide(axis="index")
+styled(report.null_rows(results))
 
 # %% [markdown]
 # *p* is one-sided: how often a draw agrees at least as well, or leaves at most as much absent.
@@ -243,7 +243,7 @@ plt.show()
 # of the same conditions.
 
 # %% tags=["full-width"]
-report.retrieval_rows(results).style.hide(axis="index")
+styled(report.retrieval_rows(results))
 
 # %% [markdown]
 # ## Which regulators?
@@ -262,9 +262,8 @@ plt.show()
 
 # %%
 worst = results.regulators[results.regulators["network"] == names[0]]
-worst[worst["consistent"] + worst["conflicting"] > 0].head(10).drop(
-    columns=["network", "perturbation"]
-).style.format({"agreement": "{:.0%}"}).hide(axis="index")
+worst = worst[worst["consistent"] + worst["conflicting"] > 0].head(10)
+styled(worst.drop(columns=["network", "perturbation"]), {"agreement": "{:.0%}"})
 
 # %% [markdown]
 # By how many more changes conflict than agree, most first.
@@ -299,12 +298,12 @@ plt.show()
 
 # %% tags=["hide-input", "full-width"]
 if len(results.sides):
-    display(report.sides_rows(results).style.hide(axis="index"))
+    display(styled(report.sides_rows(results)))
 else:
-    display(Markdown("This edition has one network only."))
+    display(prose("This edition has one network only."))
 
 # %%
-report.edge_rows(results).style.hide(axis="index")
+styled(report.edge_rows(results))
 
 # %% [markdown]
 # The edges that conflict in most conditions. A conflict is not yet an error of the network: a
@@ -323,7 +322,7 @@ report.edge_rows(results).style.hide(axis="index")
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
+styled(verdicts, precision=3).set_properties(
     subset=["statement", "reason"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
@@ -331,7 +330,7 @@ verdicts.style.format(precision=3).hide(axis="index").set_properties(
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(report.answer(results)))
+reply = prose(report.answer(results))
 glue("answer-inconsistency", reply, display=False)
 reply
 

@@ -33,7 +33,6 @@ tables = ""  # folder with finished tables to show; empty: compute them now
 splits = ["control_safe", "perturbation", "condition"]  # the first is the headline
 n_seeds = 5
 folds = 5
-schedule = "A"
 n_networks = 3
 n_boot = 1000
 n_repeats = 20  # second runs of the experiments, for the noise ceiling
@@ -44,28 +43,25 @@ device = "auto"
 
 # %%
 import json
-import os
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
 from aligned._assets import asset
-from aligned.records import run_record
 from companion.book import workspace
 from companion.claims import scorecard
+from companion.literal import prose, styled
 from companion.main_results import report as main_report
 from companion.main_results.control_adjusted import AdjustedTables
 from companion.main_results.repeats import repeats_of
 from companion.main_results.run import MainSettings, MainTables, run_main
 from companion.main_results.tables import INTEGRATED
 from companion.plot import plot_differences, plot_map, plot_radar, theme
-from companion.tables import load_tables, save_tables
+from companion.tables import load_tables, record_of, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -76,7 +72,6 @@ settings = MainSettings(
     splits=tuple(splits),
     seeds=tuple(range(seed, seed + n_seeds)),
     n_folds=folds,
-    schedule=schedule,
     n_boot=n_boot,
     n_jobs=jobs,
 )
@@ -84,25 +79,18 @@ place = Path(out) if out else workspace(edition) / "tables" / "02_main_results"
 if tables:
     results, record = load_tables(MainTables, tables)
 else:
-    start = time.monotonic()
     bundle = al.load(edition)
-    memory: dict[int, float] = {}
     repeats = repeats_of(edition, bundle, n_repeats)
-    results = run_main(bundle, settings, repeats, memory=memory)
-    record = run_record(
-        {"edition": edition, "settings": settings.to_dict(), "n_repeats": n_repeats},
-        bundle.data,
-        bundle.kb,
-        time.monotonic() - start,
-    )
-    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
-    save_tables(results, place, record)
+    counts = run_main(bundle, settings, repeats, cache=workspace(edition) / "fits")
+    record = record_of(counts, bundle, edition, settings, n_repeats=n_repeats)
+    save_tables(counts, place, record)
+    results = MainTables.of(counts, n_boot)
 headline, *other_splits = main_report.split_names(results)
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 display(
-    Markdown(
+    prose(
         f"These tables were {source}: {record['seconds']:.0f} s and "
         f"{record['peak_memory_mb'] / 1024:.1f} GB on {record['machine']['cpus']} cores, "
         f"{record['created']}, commit `{str(record['commit'])[:10]}`, data "
@@ -139,7 +127,7 @@ print(results.card.to_string(index=False, header=False))
 # scFoundation, State) are not among them; GEARS and State have a section below.
 
 # %% tags=["full-width"]
-main_report.method_rows(results).style.hide(axis="index")
+styled(main_report.method_rows(results))
 
 # %% [markdown]
 # ## New knock-outs, nothing shared with training
@@ -148,13 +136,13 @@ main_report.method_rows(results).style.hide(axis="index")
 # Thresholds tuned for balance; highest balance first.
 
 # %% tags=["full-width"]
-main_report.result_rows(results, headline, "balance").style.hide(axis="index")
+styled(main_report.result_rows(results, headline, "balance"))
 
 # %% [markdown]
 # The same with thresholds tuned for data consistency.
 
 # %% tags=["full-width"]
-main_report.result_rows(results, headline, "f_d").style.hide(axis="index")
+styled(main_report.result_rows(results, headline, "f_d"))
 
 # %% tags=["hide-input", "full-width"]
 tuned = {"balance": "tuned for balance", "f_d": "tuned for data consistency"}
@@ -216,7 +204,7 @@ plt.show()
 # is, on average, higher than it deserves, so the comparison leans to the rival.
 
 # %% tags=["full-width"]
-main_report.best_rows(results, headline).style.hide(axis="index")
+styled(main_report.best_rows(results, headline))
 
 # %% [markdown]
 # ## Conditions apart
@@ -225,7 +213,7 @@ main_report.best_rows(results, headline).style.hide(axis="index")
 # decomposition of the data, those that were measured. Tuned for balance.
 
 # %% tags=["full-width"]
-main_report.subset_rows(results, headline, "balance").style.hide(axis="index")
+styled(main_report.subset_rows(results, headline, "balance"))
 
 # %% [markdown]
 # ## Easier questions
@@ -239,9 +227,9 @@ main_report.subset_rows(results, headline, "balance").style.hide(axis="index")
 # %% tags=["hide-input", "full-width"]
 for split in other_splits:
     for objective, title in tuned.items():
-        display(Markdown(f"**{main_report.split_names(results)[split].capitalize()}**, {title}"))
+        display(prose(f"**{main_report.split_names(results)[split].capitalize()}**, {title}"))
         shown = main_report.result_rows(results, split, objective)
-        display(shown.style.hide(axis="index"))
+        display(styled(shown))
 
 # %% tags=["hide-input", "full-width"]
 if other_splits:
@@ -272,10 +260,10 @@ if other_splits:
 trained = {"demo": "the demo's knock-outs, simulated cells", "norman": "Norman et al. 2019, real"}
 for name, title in trained.items():
     there = pd.read_csv(asset(f"results/{name}/rivals/scores.csv"))
-    display(Markdown(f"**{title}** ({there['n_conditions'].iloc[0]} conditions)"))
-    display(main_report.tool_rows(there).style.hide(axis="index"))
+    display(prose(f"**{title}** ({there['n_conditions'].iloc[0]} conditions)"))
+    display(styled(main_report.tool_rows(there)))
     record = json.loads(asset(f"results/{name}/rivals/run.json").read_text())
-    display(Markdown(f"{main_report.tool_sentences(there)}\n{main_report.tool_settings(record)}"))
+    display(prose(f"{main_report.tool_sentences(there)}\n{main_report.tool_settings(record)}"))
 
 # %% [markdown]
 # The real subset is small (a hundred cells per condition, few genes, a network with hardly an edge
@@ -291,7 +279,7 @@ for name, title in trained.items():
 # %% tags=["hide-input"]
 checked = pd.read_csv(asset("results/norman/rivals/cell_eval.csv"))
 checked.columns = [name.replace("_", " ") for name in checked.columns]
-checked.style.format(precision=3).hide(axis="index")
+styled(checked, precision=3)
 
 # %% [markdown]
 # ## How good could anyone be?
@@ -302,10 +290,10 @@ checked.style.format(precision=3).hide(axis="index")
 # A *normalised* score is (method - class frequencies) / (second run - class frequencies).
 
 # %%
-main_report.ceiling_rows(results).style.hide(axis="index")
+styled(main_report.ceiling_rows(results))
 
 # %%
-Markdown(main_report.ceiling_sentence(results))
+prose(main_report.ceiling_sentence(results))
 
 # %% [markdown]
 # ## Why not more?
@@ -315,20 +303,20 @@ Markdown(main_report.ceiling_sentence(results))
 # they leave open no adapter can win: it has to be learned from the data, or to be known.
 
 # %%
-Markdown(main_report.bound_sentence(results))
+prose(main_report.bound_sentence(results))
 
 # %% [markdown]
 # And learning is hard here: in the headline split a network that has seen other knock-outs says
 # about a new one little more than how often each gene responds at all. These ideas were tried:
 
 # %% tags=["full-width"]
-main_report.idea_rows(results).style.hide(axis="index")
+styled(main_report.idea_rows(results))
 
 # %% tags=["hide-input", "full-width"]
 if edition == "ecoli":
     adjusted, _ = load_tables(AdjustedTables, asset("results/ecoli/control_adjusted"))
     display(
-        Markdown(
+        prose(
             "And one more, on the data instead of the method: a control sample that is off by "
             "chance moves a gene in every condition it serves. *Control-adjusted* responses have "
             "the median of the other training perturbations with the same controls subtracted. "
@@ -336,13 +324,13 @@ if edition == "ecoli":
             "*fold changes* are called alike without the subtraction, to tell the two apart."
         )
     )
-    display(main_report.adjusted_rows(adjusted.scores).style.hide(axis="index"))
+    display(styled(main_report.adjusted_rows(adjusted.scores)))
 
 # %% tags=["hide-input", "full-width"]
 goals = main_report.goal_rows(results)
 if edition == "ecoli" and len(goals):
-    display(Markdown("Goals that we had set ourselves before this run, and what came of them:"))
-    display(goals.style.hide(axis="index"))
+    display(prose("Goals that we had set ourselves before this run, and what came of them:"))
+    display(styled(goals))
 
 # %% [markdown]
 # Settings of every idea are chosen on inner folds of the training conditions. Which ideas stand in
@@ -374,7 +362,7 @@ print(brief[["f_d", "f_k", "balanced", "n_conditions"]].round(2).to_string())
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
+styled(verdicts, precision=3).set_properties(
     subset=["statement", "reason"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
@@ -382,7 +370,7 @@ verdicts.style.format(precision=3).hide(axis="index").set_properties(
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(main_report.answer(results)))
+reply = prose(main_report.answer(results))
 glue("answer-main", reply, display=False)
 reply
 

@@ -50,22 +50,19 @@ out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
 # %%
-import os
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
 import companion as co
-from aligned.records import run_record
 from companion import plot
 from companion.book import workspace
 from companion.claims import published_stages, scorecard
+from companion.literal import prose, styled
 from companion.loop import report
 
 # %config InlineBackend.figure_formats = ["svg"]
@@ -104,25 +101,19 @@ settings = co.IterationSettings(
 if tables:
     results, record = co.load_tables(co.IterationTables, tables)
 else:
-    start, memory = time.monotonic(), {}
     bundle = al.load(edition)
-    results = co.run_iterations(bundle, settings, memory=memory)
-    record = run_record(
-        {"edition": edition, "settings": settings.to_dict()},
-        bundle.data,
-        bundle.kb,
-        time.monotonic() - start,
-    )
-    record["peak_memory_mb"] = sum({**memory, os.getpid(): record["peak_memory_mb"]}.values())
+    counts = co.run_iterations(bundle, settings, cache=workspace(edition) / "fits")
+    record = co.record_of(counts, bundle, edition, settings)
     place = Path(out) if out else workspace(edition) / "tables" / "03_ecoli_iterations"
-    co.save_tables(results, place, record)
+    co.save_tables(counts, place, record)
+    results = co.IterationTables.of(counts)
 headline = results.scores["split"].iloc[0]
 published = published_stages(edition, model.upper())
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 display(
-    Markdown(
+    prose(
         f"These tables were {source}: {record['seconds']:.0f} s and "
         f"{record['peak_memory_mb'] / 1024:.1f} GB on {record['machine']['cpus']} cores, "
         f"{record['created']}, commit `{str(record['commit'])[:10]}`, data "
@@ -148,7 +139,7 @@ print(results.card.to_string(index=False, header=False))
 # deductions score on all conditions: $F_d$ against the data, $F_k$ against the yardstick.
 
 # %%
-results.closures.style.format(precision=3).hide(axis="index")
+styled(results.closures, precision=3)
 
 # %% tags=["hide-input"]
 with plot.theme():
@@ -171,7 +162,7 @@ plt.show()
 # matched by editing, so the number of edits stands beside every stage.
 
 # %% tags=["full-width"]
-report.stage_table(results, headline, published).style.hide(axis="index")
+styled(report.stage_table(results, headline, published))
 
 # %% tags=["hide-input", "full-width"]
 shown = results.scores.query("split == @headline and subset == 'all'")
@@ -244,8 +235,8 @@ plt.show()
 
 # %% tags=["full-width"]
 for split in results.scores["split"].unique()[1:]:
-    display(Markdown(f"**{report.SPLIT_NAMES.get(split, split)}**"))
-    display(report.stage_table(results, split, published).style.hide(axis="index"))
+    display(prose(f"**{report.SPLIT_NAMES.get(split, split)}**"))
+    display(styled(report.stage_table(results, split, published)))
 
 # %% [markdown]
 # On conditions whose perturbed gene is no regulator of the network, symbols say nothing: whatever
@@ -253,7 +244,7 @@ for split in results.scores["split"].unique()[1:]:
 # expression, the measured rows stand apart, too.
 
 # %% tags=["full-width"]
-report.subset_table(results, headline).style.hide(axis="index")
+styled(report.subset_table(results, headline))
 
 # %% [markdown]
 # ## What was edited
@@ -264,14 +255,14 @@ report.subset_table(results, headline).style.hide(axis="index")
 # (`0`: absent there, too).
 
 # %%
-said = HTML(MarkdownIt().render(report.edit_sentence(results)))
+said = prose(report.edit_sentence(results))
 glue("edits-found", said, display=False)
 display(said)
-results.support.style.format(precision=3, na_rep="").hide(axis="index")
+styled(results.support, precision=3, na_rep="")
 
 # %%
 top = ["source_name", "target_name", "before", "after", "fits", "gain", "log2fc", "conditions"]
-results.edits.head(15)[[*top, "other"]].style.format(precision=2, na_rep="").hide(axis="index")
+styled(results.edits.head(15)[[*top, "other"]], precision=2, na_rep="")
 
 # %% [markdown]
 # ## The claims
@@ -284,15 +275,13 @@ results.edits.head(15)[[*top, "other"]].style.format(precision=2, na_rep="").hid
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
 wrapped = {"white-space": "normal", "min-width": "11rem"}
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
-    subset=["statement", "published", "reason"], **wrapped
-)
+styled(verdicts, precision=3).set_properties(subset=["statement", "published", "reason"], **wrapped)
 
 # %% [markdown]
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(report.answer(results, headline)))
+reply = prose(report.answer(results, headline))
 glue("answer", reply, display=False)
 reply
 

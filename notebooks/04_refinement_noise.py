@@ -49,8 +49,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
@@ -63,6 +62,7 @@ from companion.book import workspace
 from companion.claims import scorecard
 from companion.claims.recovery import published_noise
 from companion.hidden import report as hidden_report
+from companion.literal import prose, styled
 from companion.noise import report as noise_report
 from companion.noise import speed as speed_report
 from companion.noise.jobs import METHODS, random_network
@@ -95,7 +95,7 @@ else:
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 display(
-    Markdown(
+    prose(
         f"These tables were {source}: {record['seconds']:,.0f} s on {record['machine']['cpus']} "
         f"cores, {record['created']}, commit `{str(record['commit'])[:10]}`."
     )
@@ -110,9 +110,7 @@ display(
 # sees the corrupted network and the responses.
 
 # %% tags=["hide-input"]
-pd.DataFrame([{"method": m.label, "what it is": m.what} for m in METHODS.values()]).style.hide(
-    axis="index"
-)
+styled(pd.DataFrame([{"method": m.label, "what it is": m.what} for m in METHODS.values()]))
 
 # %% [markdown]
 # *Identifiable* is no method but a yardstick: many edits leave every response as it is, so nobody
@@ -143,8 +141,8 @@ plt.show()
 # %% tags=["full-width"]
 worst = min(noise.scores["noise"].unique(), key=lambda p: abs(p - 0.4))
 for k in shown:
-    display(Markdown(f"**{worst:.0%} noise, k = {k}**"))
-    display(noise_report.score_table(noise, k, worst).style.hide(axis="index"))
+    display(prose(f"**{worst:.0%} noise, k = {k}**"))
+    display(styled(noise_report.score_table(noise, k, worst)))
 
 # %% [markdown]
 # *Repaired*: corrupted edges whose state is right again. *Harmed*: intact edges that were changed.
@@ -153,18 +151,18 @@ for k in shown:
 
 # %% tags=["full-width"]
 for k in shown:
-    display(Markdown(f"**Macro-F1 of the edges, k = {k}**"))
-    display(noise_report.noise_table(noise, k).style.hide(axis="index"))
+    display(prose(f"**Macro-F1 of the edges, k = {k}**"))
+    display(styled(noise_report.noise_table(noise, k)))
 
 # %% tags=["hide-input", "full-width"]
 if beside:
     other, _ = co.load_tables(co.NoiseTables, beside)
     name, n_seeds = other.scores["network"].iloc[0], other.scores["seed"].nunique()
     for k in sorted(other.scores["k"].unique()):
-        display(Markdown(f"**Beside: {name}, k = {k}, {n_seeds} seeds. Macro-F1 of the edges**"))
-        display(noise_report.noise_table(other, k).style.hide(axis="index"))
-        display(Markdown("**... and of the closure**"))
-        display(noise_report.noise_table(other, k, "closure_f1").style.hide(axis="index"))
+        display(prose(f"**Beside: {name}, k = {k}, {n_seeds} seeds. Macro-F1 of the edges**"))
+        display(styled(noise_report.noise_table(other, k)))
+        display(prose("**... and of the closure**"))
+        display(styled(noise_report.noise_table(other, k, "closure_f1")))
 
 # %% [markdown]
 # **The published closure** counts walks of length exactly *k* or *k* - 1. On a random network, of
@@ -181,7 +179,7 @@ for k in (2, 3, 5):
         "another sign": other.sum() / ours.reached.sum(),
     }
     rows.append({"k": k, "pairs reached": f"{ours.reached.sum():,}", **shares})
-pd.DataFrame(rows).style.format({"lost": "{:.0%}", "another sign": "{:.0%}"}).hide(axis="index")
+styled(pd.DataFrame(rows), {"lost": "{:.0%}", "another sign": "{:.0%}"})
 
 # %% [markdown]
 # ## Is the shape of the network restored?
@@ -202,7 +200,7 @@ if len(noise.topology):
         fig.legend(handles, labels, loc="outside lower center", ncols=4)
     plt.show()
     near = min(noise.scores["noise"].unique(), key=lambda p: abs(p - 0.2))
-    display(Markdown(noise_report.topology_sentence(noise, deep, near)))
+    display(prose(noise_report.topology_sentence(noise, deep, near)))
 
 # %% [markdown]
 # **Figure 2.** *Topology against noise, at the longest k.* Refinement (blue) should stay on the
@@ -238,7 +236,7 @@ lines = [
     for method in noise.thin_summary["method"].unique()
     if method not in ("noisy", "identifiable")
 ]
-Markdown("\n".join(lines) or "*This run left the curves out: see the random networks.*")
+prose("\n".join(lines) or "*This run left the curves out: see the random networks.*")
 
 # %% [markdown]
 # **Do no harm.** Where the network and the responses agree no better than with responses dealt anew
@@ -251,7 +249,7 @@ print(noise_report.harmless_sentence(noise))
 # ## One repaired edge, from response to edit
 
 # %%
-Markdown(noise_report.example_sentence(noise))
+prose(noise_report.example_sentence(noise))
 
 # %% [markdown]
 # ## Hidden edges: the test that cannot be copied
@@ -290,10 +288,10 @@ if hidden is not None:
 
 # %% tags=["full-width"]
 if hidden is not None:
-    display(hidden_report.summary_table(hidden).style.hide(axis="index"))
-    display(hidden_report.edit_table(hidden).style.hide(axis="index"))
+    display(styled(hidden_report.summary_table(hidden)))
+    display(styled(hidden_report.edit_table(hidden)))
     if len(hidden.support):
-        display(hidden_report.support_table(hidden).style.hide(axis="index"))
+        display(styled(hidden_report.support_table(hidden)))
 
 # %% [markdown]
 # *Precision*: share of hidden edges among as many pairs from the top as edges are hidden. The
@@ -302,7 +300,7 @@ if hidden is not None:
 
 # %%
 if hidden is not None:
-    found = HTML(MarkdownIt().render(hidden_report.hidden_answer(hidden)))
+    found = prose(hidden_report.hidden_answer(hidden))
     glue("answer_hidden", found, display=False)
     display(found)
 
@@ -314,8 +312,8 @@ if hidden is not None:
 
 # %% tags=["hide-input", "full-width"]
 speed = pd.read_csv(asset("results/benchmarks/refinement.csv"))
-display(speed_report.speed_table(speed).style.hide(axis="index"))
-display(Markdown(speed_report.speed_sentence(speed)))
+display(styled(speed_report.speed_table(speed)))
+display(prose(speed_report.speed_sentence(speed)))
 
 # %% tags=["hide-input", "full-width"]
 growth = pd.read_csv(asset("results/benchmarks/growth.csv"))
@@ -338,15 +336,13 @@ plt.show()
 # %% tags=["full-width"]
 verdicts = scorecard({edition: noise}).drop(columns="edition")
 wrapped = {"white-space": "normal", "min-width": "11rem"}
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
-    subset=["statement", "published", "reason"], **wrapped
-)
+styled(verdicts, precision=3).set_properties(subset=["statement", "published", "reason"], **wrapped)
 
 # %% [markdown]
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(noise_report.answer(noise)))
+reply = prose(noise_report.answer(noise))
 glue("answer_refinement", reply, display=False)
 reply
 

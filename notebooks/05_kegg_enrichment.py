@@ -53,14 +53,14 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
 from aligned.records import run_record
 from companion.book import workspace
 from companion.claims import scorecard
+from companion.literal import prose, styled
 from companion.pathways import report as pathways_report
 from companion.pathways.meaning import RELATIONS
 from companion.pathways.run import NETWORKS, PathwaySettings, PathwayTables, run_pathways
@@ -107,7 +107,7 @@ else:
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 display(
-    Markdown(
+    prose(
         f"These tables were {source}: {record['seconds']:.0f} s on "
         f"{record['machine']['cpus']} cores, {record['created']}, commit "
         f"`{str(record['commit'])[:10]}`, data `{record['data_sha256'][:10]}`, network "
@@ -154,7 +154,7 @@ print(results.card.to_string(index=False, header=False))
 # Signs of edges play no part in either statistic, so a flip alone moves nothing.
 
 # %% tags=["full-width"]
-pathways_report.network_table(results).style.hide(axis="index").set_properties(
+styled(pathways_report.network_table(results)).set_properties(
     subset=["what it is"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
@@ -248,7 +248,7 @@ plt.show()
 # keeps every degree, should fall to the grey line.
 
 # %% tags=["full-width"]
-pathways_report.recovery_rows(results).style.hide(axis="index")
+styled(pathways_report.recovery_rows(results))
 
 # %% [markdown]
 # ## Regulons
@@ -257,10 +257,10 @@ pathways_report.recovery_rows(results).style.hide(axis="index")
 # strongest first.
 
 # %%
-results.regulons.style.format(precision=2).hide(axis="index")
+styled(results.regulons, precision=2)
 
 # %%
-pathways_report.regulon_rows(results).style.format(precision=1).hide(axis="index")
+styled(pathways_report.regulon_rows(results), precision=1)
 
 # %% [markdown]
 # ## Do the added edges make sense?
@@ -270,9 +270,7 @@ pathways_report.regulon_rows(results).style.format(precision=1).hide(axis="index
 
 # %% tags=["hide-input"]
 shared = results.meaning["relation"].unique()
-pd.DataFrame({"relation": shared, "what it says": [RELATIONS[name] for name in shared]}).style.hide(
-    axis="index"
-)
+styled(pd.DataFrame({"relation": shared, "what it says": [RELATIONS[name] for name in shared]}))
 
 # %% [markdown]
 # *Known* is what the original network has. What nothing is known about in an edition is left out.
@@ -304,10 +302,10 @@ with theme():
     draw.plot_meaning(results.meaning, edited, ax)
     fig.legend(loc="outside lower center", ncols=4)
 plt.show()
-display(Markdown(pathways_report.edit_sentence(results)))
+display(prose(pathways_report.edit_sentence(results)))
 if MEASURED_ONLY in set(results.meaning["network"]):
     sentence = pathways_report.edit_sentence(results, MEASURED_ONLY)
-    display(Markdown(f"Regulators whose every perturbation was measured: {sentence}"))
+    display(prose(f"Regulators whose every perturbation was measured: {sentence}"))
 
 # %% [markdown]
 # **Figure 6.** *What added edges share beyond pairs of equal degree.* Zero: no more than chance.
@@ -343,7 +341,7 @@ if len(results.module):
 # correlation of degrees across an edge, the largest out-degree that of the greatest hub.
 
 # %%
-pathways_report.topology_rows(results).style.hide(axis="index")
+styled(pathways_report.topology_rows(results))
 
 # %% [markdown]
 # ## Can this test fail?
@@ -366,7 +364,7 @@ print(results.power.to_string(index=False, float_format="{:.2f}".format))
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
+styled(verdicts, precision=3).set_properties(
     subset=["statement", "reason"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
@@ -374,7 +372,7 @@ verdicts.style.format(precision=3).hide(axis="index").set_properties(
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(pathways_report.answer(results)))
+reply = prose(pathways_report.answer(results))
 glue("answer-pathways", reply, display=False)
 reply
 

@@ -51,8 +51,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
-from markdown_it import MarkdownIt
+from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
@@ -62,6 +61,7 @@ from companion import plot
 from companion.ablations import report
 from companion.book import workspace
 from companion.claims import scorecard
+from companion.literal import prose, styled
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
@@ -70,8 +70,7 @@ pd.set_option("display.max_colwidth", None)
 shared = {"split": split, "n_folds": folds, "n_boot": n_boot, "n_jobs": jobs}
 config = al.Config(device=device, n_networks=n_networks)
 seeds = tuple(range(seed, seed + n_seeds))
-parts = co.AblationSettings(config, tuple(variants), seeds=seeds, **shared)
-looking = co.ReliabilitySettings(config, tuple(trusted), seeds=seeds, **shared)
+parts = co.AblationSettings(config, tuple(variants), tuple(trusted), seeds=seeds, **shared)
 learning = co.EstimatorSettings(
     al.Config(device=device, n_networks=1),
     genes=tuple(genes),
@@ -82,36 +81,30 @@ learning = co.EstimatorSettings(
 place = Path(out) if out else workspace(edition) / "tables" / "06_ablations"
 if tables:
     results, record = co.load_tables(co.AblationTables, tables)
-    trust, trust_record = co.load_tables(co.ReliabilityTables, Path(tables) / "reliability")
+    trust, _ = co.load_tables(co.ReliabilityTables, tables)
     estimators, learning_record = co.load_tables(co.EstimatorTables, Path(tables) / "estimators")
-    records = [record, trust_record, learning_record]
 else:
     bundle = al.load(edition)
-    records = []
-
-    def described(settings, start):
-        about = {"edition": edition, "settings": settings.to_dict()}
-        records.append(run_record(about, bundle.data, bundle.kb, time.monotonic() - start))
-        return records[-1]
-
-    start = time.monotonic()
-    results = co.run_ablations(bundle, parts)
-    co.save_tables(results, place, described(parts, start))
-    start = time.monotonic()
-    trust = co.run_reliability(bundle, looking)
-    co.save_tables(trust, place / "reliability", described(looking, start))
+    counts = co.run_ablations(bundle, parts, cache=workspace(edition) / "fits")
+    record = co.record_of(counts, bundle, edition, parts)
+    co.save_tables(counts, place, record)
     start = time.monotonic()
     estimators = co.run_estimators(bundle, learning)
-    co.save_tables(estimators, place / "estimators", described(learning, start))
+    about = {"edition": edition, "settings": learning.to_dict()}
+    learning_record = run_record(about, bundle.data, bundle.kb, time.monotonic() - start)
+    co.save_tables(estimators, place / "estimators", learning_record)
+    results = co.AblationTables.of(counts, n_boot)
+    trust = co.ReliabilityTables.of(counts, n_boot)
+records = [record, learning_record]
 
 # %% tags=["hide-input"]
 source = f"read from `{tables}`" if tables else "computed by this notebook just now"
 runs = "; ".join(
     f"{name}: {r['seconds']:,.0f} s, {r['created']}, commit `{str(r['commit'])[:10]}`"
-    for name, r in zip(("parts", "trust", "estimators"), records, strict=True)
+    for name, r in zip(("parts", "estimators"), records, strict=True)
 )
 display(
-    Markdown(
+    prose(
         f"These tables were {source}, on {records[0]['machine']['cpus']} cores ({runs}); data "
         f"`{records[0]['data_sha256'][:10]}`, network `{records[0]['network_sha256'][:10]}`."
     )
@@ -146,7 +139,7 @@ plt.show()
 # Choosing pays where *chosen side* lies right of the coin and of both "always".
 
 # %%
-Markdown(report.trust_sentence(trust))
+prose(report.trust_sentence(trust))
 
 # %% [markdown]
 # ## Does the adapter know when it is right?
@@ -176,7 +169,7 @@ plt.show()
 # least puts the cells in the right order, a flat one tells nothing.
 
 # %%
-report.ranking_rows(trust).style.hide(axis="index")
+styled(report.ranking_rows(trust))
 
 # %% [markdown]
 # The table is the same in one number: the chance that a cell where the symbols are right stands
@@ -209,7 +202,7 @@ plt.show()
 # %% tags=["full-width"]
 wrapped = {"white-space": "normal", "min-width": "6.5rem"}
 asked = ["reference", "loss", "knowledge", "estimator"]
-report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wrapped)
+styled(report.variant_rows(results, asked)).set_properties(**wrapped)
 
 # %% [markdown]
 # *Cells with symbols*: the share of all cells in which the deduction is used. Which side the
@@ -217,14 +210,14 @@ report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wr
 # the symbols are silent):
 
 # %% tags=["full-width"]
-report.choice_rows(results).style.hide(axis="index")
+styled(report.choice_rows(results))
 
 # %% [markdown]
 # **A random network**, its edges rewired and every degree kept, should make the adapter turn away
 # from the symbols:
 
 # %%
-report.random_rows(results).style.hide(axis="index")
+styled(report.random_rows(results))
 
 # %% [markdown]
 # ## How far to follow paths, how much to use, whom to trust
@@ -240,7 +233,7 @@ report.random_rows(results).style.hide(axis="index")
 
 # %% tags=["full-width"]
 asked = ["reference", "closure", "budget θ", "weights w"]
-report.variant_rows(results, asked).style.hide(axis="index").set_properties(**wrapped)
+styled(report.variant_rows(results, asked)).set_properties(**wrapped)
 
 # %% [markdown]
 # ## Learning to choose
@@ -272,7 +265,7 @@ plt.show()
 # Dotted: 5%, where an estimator counts as having arrived.
 
 # %% tags=["full-width"]
-report.estimator_rows(estimators).style.hide(axis="index")
+styled(report.estimator_rows(estimators))
 
 # %% [markdown]
 # Start and end: mean over seeds, in brackets the least and the largest. Steps and seconds are
@@ -300,7 +293,7 @@ report.estimator_rows(estimators).style.hide(axis="index")
 
 # %% tags=["full-width"]
 loop, _ = co.load_tables(co.IterationTables, "results/ecoli/03_ecoli_iterations")
-report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])).style.hide(axis="index")
+styled(report.yardstick_rows(loop, str(loop.scores["split"].iloc[0])))
 
 # %% [markdown]
 # Read it from left to right. What is high in the first column and low in the last follows the
@@ -327,7 +320,7 @@ print(brief[["f_d", "f_k", "balanced"]].round(2).to_string())
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
-verdicts.style.format(precision=3).hide(axis="index").set_properties(
+styled(verdicts, precision=3).set_properties(
     subset=["statement", "published", "reason"], **{"white-space": "normal", "min-width": "11rem"}
 )
 
@@ -335,7 +328,7 @@ verdicts.style.format(precision=3).hide(axis="index").set_properties(
 # ## Answer
 
 # %%
-reply = HTML(MarkdownIt().render(report.answer(results, trust, estimators)))
+reply = prose(report.answer(results, trust, estimators))
 glue("answer-ablations", reply, display=False)
 reply
 

@@ -4,7 +4,9 @@ interrupted, stored and read again without a difference in any bit."""
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +23,11 @@ from pandas.testing import assert_frame_equal
 from sklearn.metrics import f1_score
 
 import aligned as al
+from aligned import files
 from aligned.data import with_split
 from aligned.data.rows import Rows
 from aligned.decisions import best_threshold, decide
+from aligned.knowledge import Rule
 from aligned.loop import SCORES, model, parse_schedule, stage_name, store, training
 from aligned.loop.problem import CLOSURES, choose_closure
 from aligned.loop.training import Ensemble, carried_threshold
@@ -768,8 +772,9 @@ def test_a_leftover_of_a_hard_kill_is_no_checkpoint(
     data: AnnData, sim: al.Simulation, whole: al.Aligned, tmp_path: Path
 ) -> None:
     fit(data, sim.kb, schedule="A", checkpoint=tmp_path)
-    (tmp_path / "A-R.partial").mkdir()
-    (tmp_path / "A-R.partial" / "model.json").write_text("{")
+    left = tmp_path / f".A-R.{2**22 + 1}-{files._HOST}-0123abcd.part"  # no process has this id
+    left.mkdir()
+    (left / "model.json").write_text("{")
     m = fit(data, sim.kb, checkpoint=tmp_path, resume=True)
     assert_same_scores(m, whole)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(STAGES)
@@ -996,9 +1001,13 @@ def test_saving_twice_replaces_and_saving_elsewhere_destroys_nothing(
     whole: al.Aligned, tmp_path: Path
 ) -> None:
     folder = whole.save(tmp_path / "m")
-    (folder / "note.txt").write_text("of the old model")
     whole.save(folder)
-    assert not (folder / "note.txt").exists()
+    (folder / "note.txt").write_text("years of thought")
+    with pytest.raises(
+        FileExistsError, match=r"note\.txt was not written by us, so .* not replaced"
+    ):
+        whole.save(folder)
+    assert (folder / "note.txt").read_text() == "years of thought"
     mine = tmp_path / "thesis"
     mine.mkdir()
     (mine / "chapter.md").write_text("years of work")
@@ -1045,10 +1054,75 @@ def test_a_damaged_model_is_refused(whole: al.Aligned, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model\.json is damaged") as caught:
         al.Aligned.load(folder)
     assert_one_sentence(caught.value, "fit the model again")
-    (folder / "model.json").write_text(json.dumps({**json.loads(meta), "format": 99}))
-    with pytest.raises(ValueError, match=r"format 99, this version reads 1") as caught:
+    older = {k: v for k, v in json.loads(meta).items() if k not in ("files", "sha256")}
+    for number, said in ((1, "an older version (format 1"), (99, "another version (format 99")):
+        (folder / "model.json").write_text(json.dumps({**older, "format": number}))
+        with pytest.raises(ValueError, match=re.escape(said)) as caught:
+            al.Aligned.load(folder)
+        assert_one_sentence(caught.value, "fit the model again")
+    (folder / "model.json").write_text(json.dumps({**older, "format": store.FORMAT}))
+    with pytest.raises(ValueError, match="names no checksums; fit the model again"):
         al.Aligned.load(folder)
-    assert_one_sentence(caught.value, "fit the model again")
+
+
+def loaded_or_refusal(folder: Path) -> al.Aligned | Exception:
+    try:
+        return al.Aligned.load(folder)
+    except Exception as error:
+        return error
+
+
+def test_no_damage_of_a_model_predicts_without_a_word(whole: al.Aligned, tmp_path: Path) -> None:
+    """A byte flipped, cut off, put in; a file emptied, missing, of another model; JSON of no sense.
+
+    Whatever is loaded all the same (blanks between words of the JSON) is the model as it was.
+    """
+    folder, rng = whole.save(tmp_path / "m"), np.random.default_rng(0)
+    x = sp.csr_array(np.eye(1, len(whole.kb.genes), dtype=np.int8))
+    said = whole.predict(x)
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(kept) == {*store.FILES, "model.json"}
+    loaded = 0
+    for name, content in kept.items():
+        at = rng.integers(len(content), size=12)
+        damaged = [
+            content[:i] + bytes([content[i] ^ (1 << rng.integers(8))]) + content[i + 1 :]
+            for i in at
+        ]
+        damaged += [
+            content[: at[0]],
+            content[: at[1]] + b"7" + content[at[1] :],
+            b"",
+            b"[" * 5000,
+            b"\xff",
+        ]
+        damaged += [b"[]", b"1" * 5000, b'{"format": 2, "files": 3, "sha256": []}', None]
+        for bad in damaged:
+            path = folder / name
+            path.unlink() if bad is None else path.write_bytes(bad)
+            m = loaded_or_refusal(folder)
+            if isinstance(m, Exception):
+                assert type(m) in (ValueError, FileNotFoundError)
+                assert_one_sentence(m, "fit the model again" if path.exists() else str(folder))
+            else:
+                loaded += 1
+                assert json.loads(path.read_bytes()) == json.loads(kept["model.json"])
+                npt.assert_array_equal(m.predict(x).probabilities, said.probabilities)
+            path.write_bytes(content)
+    assert loaded <= 4
+    assert_same_fit(al.Aligned.load(folder), whole, x)
+
+
+def test_two_fits_into_one_checkpoint_folder_are_refused(
+    data: AnnData, sim: al.Simulation, tmp_path: Path
+) -> None:
+    with files.lock(tmp_path / "c"), pytest.raises(RuntimeError) as caught:
+        fit(data, sim.kb, schedule="network", checkpoint=tmp_path / "c")
+    assert str(caught.value) == (
+        f"process {os.getpid()} is writing {tmp_path / 'c'} just now; wait for it, or name another "
+        "place."
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -1205,6 +1279,34 @@ def test_the_closure_is_the_best_on_training_conditions(
     m = fit(data, sim.kb, config, schedule="network")
     best = tried.loc[tried["objective"].idxmax()]
     assert (m.problem.closing.k, m.problem.closing.rule) == (best["k"], best["rule"])
+
+
+def test_what_does_not_change_is_deduced_and_predicted_once(
+    data: AnnData, sim: al.Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Rule] = []
+    deduction = al.KnowledgeBase.deduction
+
+    def counting(kb: al.KnowledgeBase, x: Any, k: Any = 5, rule: str = "boolean") -> Any:
+        asked.append(Rule.of(k, rule))
+        return deduction(kb, x, k, rule)
+
+    monkeypatch.setattr(al.KnowledgeBase, "deduction", counting)
+    yardstick = {"k": 7, "rule": "boolean"}
+    config = al.Config(n_networks=1, network_steps=0, decision="argmax")
+    model = al.Aligned(config).fit(data, sim.kb, "network", yardstick=yardstick)
+    stages = len(model.phases)
+    # for the choice of the closure, and to score each stage
+    assert asked.count(Rule(7)) == 1 + stages
+    runs: list[object] = []
+    outputs = Ensemble.outputs
+    monkeypatch.setattr(Ensemble, "outputs", lambda *a, **k: runs.append(a) or outputs(*a, **k))
+    model._record("again")
+    assert len(runs) == 1
+    assert_frame_equal(
+        model.phases[-1].history.drop(columns="stage"),
+        model.phases[-2].history.drop(columns="stage"),
+    )
 
 
 @pytest.mark.parametrize(

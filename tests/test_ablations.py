@@ -16,10 +16,8 @@ from companion.ablations.estimators import EstimatorTables
 from companion.ablations.reliability import (
     REASONS,
     RULES,
-    ReliabilitySettings,
     ReliabilityTables,
     auroc,
-    run_reliability,
 )
 from companion.ablations.run import (
     FULL,
@@ -50,11 +48,16 @@ def bundle():
 
 
 @pytest.fixture(scope="module")
-def tables(bundle):
+def counts(bundle):
     settings = AblationSettings(
-        CONFIG, ("θ = 0", "random network"), "perturbation", (0,), 2, n_boot=50, n_jobs=1
+        CONFIG, ("θ = 0", "random network"), (FULL,), "perturbation", (0,), 2, n_boot=50, n_jobs=1
     )
     return run_ablations(bundle, settings, progress=False)
+
+
+@pytest.fixture(scope="module")
+def tables(counts):
+    return AblationTables.of(counts, n_boot=50)
 
 
 def test_no_symbol_is_used_where_every_one_costs_more_than_it_brings(tables):
@@ -87,24 +90,24 @@ def test_the_oracle_is_never_worse_than_any_choice(tables):
 
 
 def test_a_variant_brings_what_it_is_compared_with():
-    assert AblationSettings(variants=("symbols anywhere, no Inc",)).chosen == (
+    assert AblationSettings(variants=("symbols anywhere, no Inc",), trusted=()).chosen == (
         FULL, PAPER_FORM, "symbols anywhere, no Inc",
     )  # fmt: skip
     assert {v.against for v in VARIANTS.values()} <= set(VARIANTS)
 
 
 def test_unknown_variants_are_named():
-    with pytest.raises(ValueError, match="there is no variant 'no Ink'; use some of 'full'"):
-        AblationSettings(variants=("no Ink",))
+    for wrong in ({"variants": ("no Ink",)}, {"trusted": ("no Ink",)}):
+        with pytest.raises(ValueError, match="there is no variant 'no Ink'; use some of 'full'"):
+            AblationSettings(**wrong)
 
 
 # ------------------------------------------------------------------------------- who is right
 
 
 @pytest.fixture(scope="module")
-def reliability(bundle):
-    settings = ReliabilitySettings(CONFIG, (FULL,), "perturbation", (0,), 2, n_boot=50, n_jobs=1)
-    return run_reliability(bundle, settings, progress=False)
+def reliability(counts):
+    return ReliabilityTables.of(counts, n_boot=50)
 
 
 def test_cell_by_cell_agrees_with_the_counts_of_the_ablations(tables, reliability):
@@ -144,13 +147,6 @@ def test_the_area_is_that_of_scikit_learn_under_any_weights():
         expected = roc_auc_score(positive, value, sample_weight=weight[row])
         assert area == pytest.approx(expected)
     assert np.isnan(auroc(value, positive | True, row, weights)).all()
-
-
-def test_reliability_settings_are_checked():
-    with pytest.raises(ValueError, match="there is no variant 'Full'; use some of 'full'"):
-        ReliabilitySettings(variants=("Full",))
-    with pytest.raises(ValueError, match="give at least one seed and one variant"):
-        ReliabilitySettings(seeds=())
 
 
 # ------------------------------------------------------------------------------------- verdicts
@@ -294,7 +290,6 @@ def test_every_yardstick_stands_beside_the_edits():
     shown = rows.query("stage == 'A-R-A' and prediction == 'neural'").iloc[0]
     for yardstick, column in ablations_report.YARDSTICKS.items():
         assert shown[column].startswith(f"{here[yardstick]:.3f} [")
-    assert (rows.loc[rows["stage"] == "A-A", "edges hidden from the method"] == "not run").all()
 
 
 def test_figures_draw_what_the_tables_hold(tables, reliability):

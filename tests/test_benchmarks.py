@@ -132,7 +132,8 @@ def test_small_mode_fills_the_table(app, tmp_path):
     ]  # fmt: skip
     assert ((growth["low"] < growth["exponent"]) & (growth["exponent"] < growth["high"])).all()
     records = json.loads((tmp_path / "run.json").read_text())
-    assert list(records) == [f"{case} on cpu" for case in cases.CASES]
+    assert list(records) == [*(f"{case} on cpu" for case in cases.CASES), "files", "sha256"]
+    assert set(records["files"]) == {"refinement.csv", "growth.csv"}
     assert records["whole on cpu"]["parameters"]["differences"]["gradient"] < 1e-5
 
 

@@ -21,7 +21,7 @@ from sklearn.metrics import f1_score
 from typer.testing import CliRunner
 
 import aligned as al
-from aligned import _assets, cli
+from aligned import _assets, cli, files
 from aligned import data as datasets
 from aligned.data.rows import Rows
 from aligned.loop import store
@@ -454,6 +454,54 @@ def test_scorecard_prefers_your_own_run(
     assert f"tables of ecoli: {own}" in aligned("scorecard").out
 
 
+# ------------------------------------------------------------------- nothing is lost, two at once
+
+
+def test_a_fit_replaces_runs_of_ours_and_nothing_else(
+    aligned: Callable[..., Answer], run: Path, study: Path, tmp_path: Path
+) -> None:
+    ours = tmp_path / "ours"
+    shutil.copytree(run, ours)
+    line = ("fit", "--data", study, "--out", ours, "--schedule", "A", *TINY)
+    for place in (ours / "notes.txt", ours / "checkpoints" / "A" / "notes.txt"):
+        place.write_text("a thought")
+        for how in ("--force", "--resume"):
+            answer = aligned(*line, how)
+            assert answer.code == 2
+            assert f"{place} was not written by us, so {ours} is not replaced" in answer.err
+        place.unlink()
+    assert files_in(ours).keys() == files_in(run).keys()
+    assert aligned(*line, "--force").code == 0
+    assert os.listdir(tmp_path) == ["ours"]
+
+
+def test_a_fit_that_was_killed_before_its_first_phase_starts_anew(
+    aligned: Callable[..., Answer], study: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run.unfinished" / "checkpoints" / ".init.7-0-0.part").mkdir(parents=True)
+    line = ("fit", "--data", study, "--out", tmp_path / "run", "--schedule", "A", *TINY)
+    assert aligned(*line).code == 0
+    assert os.listdir(tmp_path) == ["run"]
+    (tmp_path / "run.unfinished").mkdir()
+    (tmp_path / "run.unfinished" / "notes.txt").write_text("a thought")
+    shutil.rmtree(tmp_path / "run")
+    assert "go on with --resume" in aligned(*line).err
+    assert (tmp_path / "run.unfinished" / "notes.txt").is_file()
+
+
+@pytest.mark.parametrize("command", ["fit", "refine"])
+def test_two_commands_do_not_write_one_place(
+    command: str, aligned: Callable[..., Answer], study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    line = (command, "--data", study, "--out", out)
+    with files.lock(out):
+        answer = aligned(*line)
+    said = f"aligned: process {os.getpid()} is writing {out} just now; wait for it, or name another"
+    assert (answer.code, answer.err) == (1, f"{said} place.\n")
+    assert os.listdir(tmp_path) == []
+
+
 # ---------------------------------------------------------------------------------- bad inputs
 
 
@@ -520,7 +568,7 @@ SCORE = "score good.csv --data STUDY"
         (f"{FIT} --seed -1", 2, "'--seed'"),
         ("predict absent --perturb tf01-", 1, "absent holds no model"),
         ("predict exists --perturb tf01-", 1, "holds no model (no model.json)"),
-        ("predict damaged --perturb tf01-", 2, "cannot be read as a model"),
+        ("predict damaged --perturb tf01-", 2, "networks.safetensors is damaged or changed"),
         ("predict RUN", 2, "'--perturb'"),
         ("predict RUN --perturb tf01", 2, "write tf01- (knock-out or -down) or tf01+"),
         ("predict RUN --perturb tf77-", 2, "no gene 'tf77' among the 60 of the network; did you"),

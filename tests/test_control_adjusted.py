@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import aligned as al
 from aligned.config import Config
 from aligned.data import Bundle
+from companion.engine import Plan
 from companion.main_results import report as main_report
 from companion.main_results.control_adjusted import (
     FITTED,
@@ -63,7 +64,7 @@ def test_every_method_is_compared_with_itself_trained_as_measured() -> None:
         sim.data, sim.kb, None, sim.go_counts, sim.gene_sets, {}, {"k": 1, "rule": "boolean"}
     )
     config = Config(n_networks=1, network_steps=2, align_steps=2)
-    scores = run_adjusted(bundle, config, ("perturbation",), (0,), 2, 20, 1).scores
+    scores = run_adjusted(bundle, config, Plan(("perturbation",), (0,), 2, 1), 20).scores
     assert len(scores) == len(TRAINED_ON) * (len(FITTED) + 2)
     assert (scores.loc[scores["trained_on"] == "as measured", ["gain", "gain_low"]] == 0).all(None)
     by = scores.set_index(["method", "trained_on"])

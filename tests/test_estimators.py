@@ -1,5 +1,7 @@
 """The adapter's estimators side by side: regret falls, and `local` is the less noisy one."""
 
+import dataclasses
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,6 +62,17 @@ def test_the_gradient_of_local_is_less_noisy(tables):
 def test_the_same_seed_gives_the_same_curve(bundle, tables):
     again = run_estimators(bundle, settings(), progress=False)
     assert again.curves.equals(tables.curves)
+
+
+def test_the_optimiser_is_the_methods(bundle):
+    """Weights decay apart from the gradient, as in `Aligned`: plain Adam knows no such thing."""
+    curves = []
+    for decay in (0.0, 5.0):
+        config = al.Config(n_networks=1, network_steps=0, k=1, rule="boolean", weight_decay=decay)
+        asked = settings(estimators=("local",), genes=(30,), steps=20)
+        tables = run_estimators(bundle, dataclasses.replace(asked, config=config), progress=False)
+        curves.append(tables.curves["regret"])
+    assert not np.allclose(*curves, equal_nan=True)
 
 
 def test_what_learns_nothing_is_refused():

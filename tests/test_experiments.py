@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,15 +15,17 @@ from pandas.testing import assert_frame_equal
 from sklearn.metrics import f1_score
 
 import aligned as al
-from aligned.data import Bundle
+from aligned.data import Bundle, perturbed_genes
 from aligned.knowledge import KnowledgeBase
 from aligned.scores import confusion
 from companion import plot
+from companion.arms import Rivals
 from companion.claims import VERDICTS, change, published_stages, scorecard
 from companion.edits import _equal_degrees, edit_support, edit_table, net_edits
+from companion.engine import COUNTS, Plan, Results, run
 from companion.loop import report
 from companion.loop.run import STAGES, IterationSettings, IterationTables, run_iterations
-from companion.statistics import Bootstrap
+from companion.statistics import METRICS, Key, Scores
 from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
@@ -49,7 +53,7 @@ def settings() -> IterationSettings:
 
 @pytest.fixture(scope="module")
 def tables(bundle: Bundle, settings: IterationSettings) -> IterationTables:
-    return run_iterations(bundle, settings, progress=False)
+    return IterationTables.of(run_iterations(bundle, settings, progress=False), n_boot=50)
 
 
 def test_the_score_table_has_every_stage_score_and_yardstick_with_ordered_intervals(tables) -> None:
@@ -104,7 +108,9 @@ def test_refinement_cannot_change_the_neural_prediction_of_its_own_stage(tables)
 
 def test_same_settings_same_tables(bundle, settings, tables) -> None:
     small = IterationSettings(**{**vars(settings), "splits": ("perturbation",), "seeds": (0,)})
-    one, two = (run_iterations(bundle, small, progress=False) for _ in range(2))
+    one, two = (
+        IterationTables.of(run_iterations(bundle, small, progress=False), 50) for _ in range(2)
+    )
     for name in ("scores", "per_seed", "changes", "edits"):
         assert_frame_equal(getattr(one, name), getattr(two, name))
 
@@ -114,12 +120,24 @@ def test_settings_refuse_nothing_to_do() -> None:
         IterationSettings(seeds=())
 
 
+def scores_of(truth: np.ndarray, called: np.ndarray, groups: str, n_boot: int = 200) -> Scores:
+    """Scores of one prediction (conditions × genes) against data and, the same, a yardstick."""
+    names = [f"c{i}" for i in range(len(truth))]
+    counts = pd.DataFrame(confusion(truth, called).reshape(-1, 9), columns=COUNTS)
+    about = {"split": "s", "arm": "ours", "stage": "", "score": "prediction", "objective": ""}
+    counts = counts.assign(**about, seed=0, fold="0", condition=names, group=list(groups))
+    counts["told_apart"] = np.nan
+    both = [counts.assign(yardstick=yardstick) for yardstick in ("data", "original")]
+    first = [name == names[0] for name in names]
+    conditions = pd.DataFrame({"condition": names, "all": True, "first": first})
+    results = Results(pd.concat(both), conditions, pd.DataFrame(), {})
+    return Scores(results, n_boot)
+
+
 def test_bootstrap_means_are_plain_scores_and_paired_changes_cancel() -> None:
     rng = np.random.default_rng(0)
     truth, guess = rng.integers(-1, 2, (2, 6, 50))
-    counts = confusion(truth, guess)[None]
-    boot = Bootstrap(list("aabbcc"), n_seeds=1, n=200, seed=0, gamma=2.0)
-    scored = boot.score(counts, counts)
+    scored = scores_of(truth, guess, "aabbcc").of(Key("s", "ours"))
     expected = f1_score(truth.ravel(), guess.ravel(), average="macro")
     np.testing.assert_allclose(scored.interval("f_d")[0], expected)
     low, high = scored.interval("f_d")[1:]
@@ -128,28 +146,66 @@ def test_bootstrap_means_are_plain_scores_and_paired_changes_cancel() -> None:
 
 
 def test_bootstrap_by_hand_draws_whole_groups() -> None:
-    counts = np.zeros((1, 4, 3, 3), dtype=np.int64)
-    counts[0, :2, 0, 0] = 1  # group a: right about a fall
-    counts[0, 2:, 2, 0] = 1  # group b: calls a rise a fall
-    boot = Bootstrap(["a", "a", "b", "b"], n_seeds=1, n=500, seed=1, gamma=2.0)
-    drawn = boot.score(counts, counts).samples["f_d"]
+    """Group a is right about a fall, group b calls a rise a fall."""
+    truth, called = np.array([[-1], [-1], [1], [1]]), np.full((4, 1), -1)
+    drawn = scores_of(truth, called, "aabb", 500).of(Key("s", "ours")).draws["f_d"]
     only_a, mixed, only_b = 1 / 3, (2 / 3) / 3, 0.0
     assert {round(v, 6) for v in drawn} == {round(v, 6) for v in (only_a, mixed, only_b)}
 
 
 def test_a_draw_without_a_member_of_the_subset_is_undefined_and_left_out() -> None:
-    counts = np.zeros((1, 4, 3, 3), dtype=np.int64)
-    counts[0, :, [0, 1, 2], [0, 1, 2]] = 1  # every call is right
-    boot = Bootstrap(list("abcd"), n_seeds=1, n=400, seed=0, gamma=2.0)
-    scored = boot.score(counts, counts, [True, False, False, False])
-    drawn = boot.rows[:, 0] > 0  # the only member, group a
+    truth = np.tile([-1, 0, 1], (4, 1))  # every call is right
+    scores = scores_of(truth, truth, "abcd", 400)
+    scored, drawn = scores.of(Key("s", "ours"), "first"), scores.splits["s"].weights[:, 0] > 0
     assert 0.2 < (~drawn).mean() < 0.45  # (3/4)^4 = 0.32
-    for metric, samples in scored.samples.items():
-        np.testing.assert_array_equal(samples, np.where(drawn, 1.0, np.nan))
+    for metric in METRICS:
+        np.testing.assert_array_equal(scored.draws[metric], np.where(drawn, 1.0, np.nan))
         assert scored.interval(metric) == (1, 1, 1)
         assert scored.change_to(scored, metric) == (0, 0, 0)
-    nothing = boot.score(np.zeros_like(counts), counts)
-    np.testing.assert_equal(nothing.interval("f_d"), (np.nan,) * 3)
+
+
+def test_what_the_split_keeps_together_is_drawn_together(bundle, settings) -> None:
+    """Four groups linked by their controls: a draw is one of 35 mixtures of them."""
+    single = bundle.data[[len(row) == 1 for row in perturbed_genes(bundle.data)]].copy()
+    single.obs["controls"] = [f"c{gene % 4}" for gene in single.obsm["perturbation"].indices]
+    four = dataclasses.replace(bundle, data=single)
+    results = run(four, [Rivals(("class frequencies",), TINY)], Plan(("control_safe",), (0,), 2, 1))
+    assert results.counts["group"].nunique() == 4
+    scores = Scores(results, 300)
+    key = next(key for key in scores.keys if key.yardstick == "original")
+    assert len(np.unique(scores.of(key).draws["f_d"].round(9))) <= 35
+    assert scores.groups("control_safe").sum() == single.n_obs
+
+
+def test_a_finished_fit_is_not_made_again(bundle, settings, tmp_path: Path) -> None:
+    plan = Plan(("perturbation",), (0,), 2, 1)
+    arms = [Rivals(("class frequencies", "direct edges only"), TINY)]
+    first = run(bundle, arms, plan, tmp_path / "fits", progress=False)
+    kept = sorted(path.name for path in (tmp_path / "fits").iterdir())
+    assert len(kept) == 2
+    again = run(bundle, [_Refuses(arms[0])], plan, tmp_path / "fits", progress=False)
+    assert_frame_equal(first.counts, again.counts)
+    shutil.rmtree(tmp_path / "fits" / kept[0])  # stopped after one of two
+    with pytest.raises(RuntimeError, match="fitted again"):
+        run(bundle, [_Refuses(arms[0])], plan, tmp_path / "fits", progress=False)
+    whole = run(bundle, arms, plan, tmp_path / "fits", progress=False)
+    assert_frame_equal(first.counts, whole.counts)
+    other = [Rivals(("class frequencies", "direct edges only"), TINY.replace(objective="f_d"))]
+    run(bundle, other, plan, tmp_path / "fits", progress=False)
+    assert len(list((tmp_path / "fits").iterdir())) == 4  # other settings, other fits
+
+
+class _Refuses:
+    """An arm that claims to be another one, and cannot be fitted."""
+
+    def __init__(self, arm: Rivals) -> None:
+        self.arm = arm
+
+    def __repr__(self) -> str:
+        return repr(self.arm)
+
+    def __call__(self, fold: object) -> object:
+        raise RuntimeError("fitted again")
 
 
 def test_net_edits_forget_what_was_undone(bundle) -> None:
@@ -171,11 +227,8 @@ def test_edit_table_and_support_by_hand(bundle) -> None:
     other = bundle.kb.changes_to(bundle.other_kb)
     perturbed = {bundle.kb.genes[i] for i in rows.x.indices}
     added = other[(other["before"] == "0") & other["source"].isin(perturbed)].head(3)
-    fits = [
-        ({"split": "s"}, added.assign(gain=1.0)),
-        ({"split": "s"}, added.head(1).assign(gain=3.0)),
-    ]
-    table = edit_table(fits, bundle, "s")
+    made = pd.concat([added.assign(gain=1.0), added.head(1).assign(gain=3.0)]).assign(split="s")
+    table = edit_table(made, bundle, "s")
     assert table["fits"].tolist() == [2, 1, 1]
     assert table["gain"].iloc[0] == 2.0
     assert (table["other"] == table["after"]).all()
@@ -185,7 +238,7 @@ def test_edit_table_and_support_by_hand(bundle) -> None:
     assert 0 < support.loc["added", "p_value"] < 0.05
     assert 0 <= support.loc["added", "expected_degrees"] <= 3
     assert support.loc["dropped", "p_degrees"] != support.loc["dropped", "p_degrees"]  # nan
-    assert edit_table([({"split": "t"}, added.assign(gain=1.0))], bundle, "s").empty
+    assert edit_table(made, bundle, "t").empty
 
 
 def test_the_degree_keeping_null_knows_what_a_well_known_target_explains() -> None:
@@ -211,7 +264,9 @@ def test_tables_return_from_disk_as_they_went(tables, tmp_path: Path) -> None:
     folder = save_tables(tables, tmp_path / "demo", {"seconds": 1.0})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["demo"]
     again, record = load_tables(IterationTables, folder)
-    assert record == {"seconds": 1.0}
+    names = [field.name for field in dataclasses.fields(IterationTables)]
+    assert record.items() >= {"seconds": 1.0}.items()
+    assert sorted(record["files"]) == sorted(f"{name}.csv" for name in names)
     for name in ("scores", "changes", "support", "edits"):
         got, want = getattr(again, name), getattr(tables, name).reset_index(drop=True)
         assert_frame_equal(got, want, check_dtype=False, atol=1e-6)

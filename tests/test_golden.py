@@ -28,6 +28,7 @@ from aligned.data import Bundle, folds, with_split
 from aligned.data.rows import Rows
 from aligned.refine import refine
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
+from companion.engine import Results
 
 GOLDEN = Path(__file__).with_name("golden.json")
 MIRROR = "ALIGNED_DATA_MIRROR"
@@ -125,6 +126,9 @@ def analysis(run: str, settings: str, **options: Any) -> Value:
     asked = getattr(companion, settings)(**options)
     given = (asked,) if settings == "NoiseSettings" else (small(), asked)
     tables = getattr(companion, run)(*given, progress=False)
+    if isinstance(tables, Results):
+        kind = getattr(companion, settings.replace("Settings", "Tables"))
+        tables = kind.of(tables, asked.n_boot)
     frames = {k: t for k, t in vars(tables).items() if isinstance(t, pd.DataFrame)}
     return {name: numbers(table) for name, table in frames.items()}
 
@@ -180,10 +184,6 @@ CASES: dict[str, Callable[[], Value]] = {
     "ablations": partial(
         analysis, "run_ablations", "AblationSettings", **{**DRAWN, "seeds": (0,)},
         split="perturbation", variants=("θ = 0", "random network"),
-    ),
-    "reliability": partial(
-        analysis, "run_reliability", "ReliabilitySettings", **{**DRAWN, "seeds": (0,)},
-        split="perturbation",
     ),
     "estimators": partial(
         analysis, "run_estimators", "EstimatorSettings", config=TINY, genes=(30, 0), seeds=(0,),

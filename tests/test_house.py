@@ -37,7 +37,7 @@ MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py
 #: Rooms from left to right: a room imports only from the steps before its own.
 ORDER = {
     "aligned": (
-        {"_assets"},
+        {"_assets", "_threads", "files", "processes", "reading"},
         {"knowledge", "config", "scores"},
         {"records", "decisions", "alignment", "neural", "refine", "data"},
         {"simulate", "cells", "loop"},
@@ -45,8 +45,10 @@ ORDER = {
         {"__main__"},
     ),
     "companion": (
-        {"statistics", "tables", "recovery", "fits", "rivals", "editions", "edits"},
-        {"topology", "loop"},
+        {"sources", "parallel", "literal", "recovery", "rivals", "editions", "edits"},
+        {"engine", "topology"},
+        {"arms", "statistics", "tables"},
+        {"loop"},
         {"ablations", "inconsistency", "main_results", "noise", "hidden", "pathways"},
         {"claims", "plot"},
         {"book"},
@@ -183,6 +185,10 @@ def test_the_lock_satisfies_every_range() -> None:
         assert name in lock, f"{name} has no pin in requirements.lock"
         assert lock[name] in requirement.specifier, f"{name}=={lock[name]} is out of range"
     assert lock["torch"] == "2.13.0"
+    ranges = _requirements("book")
+    for version in ("2.6.0", "2.13.0", "2.14.1"):  # the lock pins, the package does not
+        assert version in ranges["torch"].specifier
+    assert "2.2.1" not in ranges["pandas"].specifier
 
 
 def test_the_package_imports_only_what_it_declares() -> None:
@@ -277,6 +283,18 @@ def test_a_notebook_asks_states_its_budget_and_tags_its_numbers(name: str) -> No
     assert re.search(r"minute|second", opening), "say how long it takes on two cores"
     tags = {tag for cell in cells for tag in cell.metadata.get("tags", [])}
     assert {"parameters", "nbval-check-output"} <= tags
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_a_notebook_shows_names_as_text_only(name: str) -> None:
+    code = "\n".join(c.source for c in read_source(name).cells if c.cell_type == "code")
+    doors = r"\.style\b|\.to_html\(|\bStyler\b|\bMarkdown|\bHTML\(|\b(SVG|Javascript|IFrame)\("
+    assert re.findall(doors, code) == [], "show it with `prose` or `styled` of companion.literal"
+
+
+def test_no_page_is_a_template() -> None:
+    extensions = yaml.safe_load((ROOT / "_config.yml").read_text())["parse"]
+    assert "substitution" not in extensions["myst_enable_extensions"]
 
 
 def test_every_page_of_the_contents_has_a_source() -> None:

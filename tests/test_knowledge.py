@@ -170,6 +170,20 @@ def test_closure_grows_up_to_a_fixed_point(kb):
     npt.assert_array_equal(levels[-1].signed, kb.closure(10**9).signed)  # ends early, or never
 
 
+def test_a_network_remembers_the_last_closures_only():
+    edges = pd.DataFrame({"source": list("abcdef"), "target": list("bcdefg"), "sign": [-1] * 6})
+    kb = KnowledgeBase.from_edges(edges)
+    first = kb.closure(1)
+    for k in (2, 3, 1, 4, 5):
+        kb.closure(k)
+    assert kb.closure(1) is first, "used in between, so not the one to forget"
+    for k in range(1, 30):
+        kb.closure(k)
+    assert len(kb._closures) == 4
+    assert kb.closure(1) is not first
+    assert (kb.closure(1).signed == first.signed).all()
+
+
 def test_closure_needs_no_array_of_genes_by_genes():
     n, r = 20_000, 40
     rng = np.random.default_rng(0)

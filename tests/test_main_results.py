@@ -18,10 +18,11 @@ from aligned.data.rows import Rows
 from aligned.data.splits import with_split
 from companion.claims import main_results as claims
 from companion.claims import scorecard
+from companion.engine import seen_in_training
 from companion.main_results import report as main_report
 from companion.main_results.ceiling import Repeats
 from companion.main_results.repeats import repeats_of, resampled, simulated_repeats
-from companion.main_results.run import MainSettings, MainTables, run_main, seen_in_training
+from companion.main_results.run import MainSettings, MainTables, run_main
 from companion.main_results.tables import BOUNDS, CLEANED, INTEGRATED, MEASURES, OURS, PERFECT
 from companion.plot import plot_differences, plot_map, plot_radar
 from companion.rivals import RIVALS
@@ -65,7 +66,7 @@ def bundle(sim) -> Bundle:
 def tables(bundle) -> MainTables:
     calls = np.stack([np.asarray(bundle.data.X)] * 2)
     rows = np.arange(bundle.data.n_obs) < 20
-    return run_main(bundle, SETTINGS, Repeats(calls, rows), progress=False)
+    return MainTables.of(run_main(bundle, SETTINGS, Repeats(calls, rows), progress=False), 50)
 
 
 # ------------------------------------------------------------------------------------- scores
@@ -181,7 +182,7 @@ def test_known_perturbations_are_scored_only_where_training_has_them(bundle, tab
 
 def test_without_repeated_perturbations_the_split_is_left_out(sim) -> None:
     settings = dataclasses.replace(SETTINGS, seeds=(0,), objectives=("f_d",), rivals=("no change",))
-    found = run_main(bundle_of(sim, twice=False), settings, progress=False)
+    found = MainTables.of(run_main(bundle_of(sim, twice=False), settings, progress=False), 50)
     assert set(found.scores["split"]) == {"perturbation"}
     assert found.ceiling.empty
     assert "no noise ceiling" in main_report.ceiling_sentence(found)
@@ -221,7 +222,7 @@ def test_differences_are_differences_and_the_best_rival_is_the_best(tables) -> N
 
 def test_the_same_settings_give_the_same_tables(bundle, tables) -> None:
     short = dataclasses.replace(SETTINGS, seeds=(0,), splits=("perturbation",))
-    once, twice = (run_main(bundle, short, progress=False) for _ in range(2))
+    once, twice = (MainTables.of(run_main(bundle, short, progress=False), 50) for _ in range(2))
     pd.testing.assert_frame_equal(once.scores, twice.scores)
 
 
@@ -275,7 +276,6 @@ def test_repeats_of_another_shape_are_refused(bundle) -> None:
         ({"objectives": ("f1",)}, "there is no objective 'f1'"),
         ({"rivals": ("GEARS",)}, "there is no rival 'GEARS'; use some of 'no change'"),
         ({"seeds": ()}, "give at least one split, one seed"),
-        ({"schedule": "R"}, "the schedule 'R' aligns nothing"),
     ],
 )
 def test_settings_that_cannot_be_run_are_refused(given, message) -> None:

@@ -13,7 +13,7 @@ import torch
 from aligned.knowledge import STATES, KnowledgeBase, Rule
 from aligned.refine import RefineConfig, auto_edit_cost, refine, replicate_error
 from aligned.refine.evidence import check_responses, gather
-from aligned.refine.exact import Problem, change_table, search_columns
+from aligned.refine.exact import Objective, change_table, search_columns
 from aligned.refine.nullcheck import agreement_p_value
 from aligned.refine.relaxation import (
     lam_bound,
@@ -78,7 +78,7 @@ def mixed_inputs(kb: KnowledgeBase, rng: np.random.Generator, b: int = 14) -> np
 def build(kb, x, y, k, rule="boolean", observed=None):
     responses = check_responses(kb, x, y, observed, None, "evidence")
     evidence = gather(responses, kb.regulator_index)
-    return Problem.build(evidence, kb.regulator_index, Rule.of(k, rule))
+    return Objective.build(evidence, kb.regulator_index, Rule.of(k, rule))
 
 
 def objective(kb: KnowledgeBase, original: KnowledgeBase, x, y, cost: float, **rule) -> float:

@@ -12,7 +12,7 @@ import pytest
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.refine import RefineConfig, refine
 from aligned.refine.evidence import check_responses, gather
-from aligned.refine.exact import Problem
+from aligned.refine.exact import Objective
 from aligned.refine.relaxation import Schedule, lam_bound, relax
 from aligned.refine.search import GAIN, Network, polish, search, unexplained_share
 
@@ -38,11 +38,11 @@ def states(kb: KnowledgeBase) -> np.ndarray:
     return kb.state.toarray()
 
 
-def problem_of(kb: KnowledgeBase, y: np.ndarray, k: int) -> Problem:
+def problem_of(kb: KnowledgeBase, y: np.ndarray, k: int) -> Objective:
     evidence = gather(
         check_responses(kb, all_on(kb), y, None, None, "evidence"), kb.regulator_index
     )
-    return Problem.build(evidence, kb.regulator_index, Rule(k))
+    return Objective.build(evidence, kb.regulator_index, Rule(k))
 
 
 def schedule(k: int, **changed: float) -> Schedule:

@@ -15,6 +15,7 @@ import typer
 
 import aligned as al
 from aligned.records import run_record
+from companion.engine import Plan
 from companion.main_results.control_adjusted import run_adjusted
 from companion.tables import save_tables
 
@@ -26,7 +27,8 @@ def main(
 ) -> None:
     """Write ``scores.csv`` and ``run.json``, all or nothing."""
     begin, bundle = time.monotonic(), al.load(edition)
-    tables = run_adjusted(bundle, al.Config(), seeds=range(n_seeds))
+    plan = Plan(seeds=tuple(range(n_seeds)))
+    tables = run_adjusted(bundle, al.Config(), plan)
     record = run_record(
         {"edition": edition, "n_seeds": n_seeds}, bundle.data, bundle.kb, time.monotonic() - begin
     )

@@ -13,6 +13,7 @@ import pandas as pd
 from aligned.cells.calling import Rules
 from aligned.cells.labels import KINDS, column, kind_sign, read_labels
 from aligned.cells.source import CellFile
+from aligned.reading import clean_names
 
 __all__ = ["Design", "Reading", "batches", "gene_names", "read_design"]
 
@@ -84,6 +85,7 @@ def gene_names(
                 best, names = hits, values
                 said = [f"genes are named by var[{name!r}], which fits the labels of the cells."]
     names = np.where(names == "", index, names)
+    names = np.array(clean_names(map(str, names), f"var of {file.path}"), dtype=object)
     twice = pd.Index(names).duplicated()
     if twice.any() and not reading.keep_first:
         raise ValueError(

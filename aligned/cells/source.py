@@ -15,11 +15,13 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata.io import read_elem, sparse_dataset
 
+from aligned.data.probe import probe
+from aligned.reading import listed, reason
+
 __all__ = ["CellFile", "open_cells"]
 
 #: A slice holds about this many places of the matrix.
 PLACES = 20_000_000
-_BROKEN = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,11 @@ class CellFile:
             stop = min(start + step, along)
             try:
                 part = self._matrix[start:stop] if self.by_rows else self._matrix[:, start:stop]
-            except _BROKEN as error:
+                part = sp.csr_matrix(part) if self.by_rows else sp.csc_matrix(part)
+                part.check_format(full_check=True)  # C code follows, which trusts the indices
+            except Exception as error:
                 raise ValueError(_cut_short(self.path, error)) from error
-            if self.by_rows:
-                yield start, stop, sp.csr_matrix(part)
-            else:
-                yield start, stop, sp.csc_matrix(part)
+            yield start, stop, part
 
 
 @contextmanager
@@ -94,19 +95,17 @@ def open_cells(path: str | Path, layer: str = "") -> Iterator[CellFile]:
     """
     path = Path(path)
     _refuse(path)
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(_cut_short(path, error)) from error
-    with file:
-        if layer and layer not in file.get("layers", ()):
+    probe(path)
+    with h5py.File(path, "r") as file:
+        layers = file.get("layers", ())
+        if layer and layer not in layers:
             raise ValueError(
-                f"{path} has no layer {layer!r} (it has {_listed(file.get('layers', ()))}); name "
-                "one of those, or leave --layer out to read X."
+                f"{path} has no layer {layer!r} (it has {listed(layers) or 'none'}); name one of "
+                "those, or leave --layer out to read X."
             )
         try:
             found = _describe(path, file, f"layers/{layer}" if layer else "X")
-        except _BROKEN as error:
+        except Exception as error:
             raise ValueError(_cut_short(path, error)) from error
         if found.shape != _shape(found._matrix):
             raise ValueError(
@@ -143,17 +142,12 @@ def _refuse(path: Path) -> None:
         inside = [name for name in zipfile.ZipFile(path).namelist() if name.endswith(".h5ad")]
         raise ValueError(
             f"{path} is a zip archive; unpack it and give the .h5ad inside "
-            f"({_listed(inside) if inside else 'there seems to be none'})."
+            f"({listed(inside) if inside else 'there seems to be none'})."
         )
 
 
 def _cut_short(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:160].rstrip(".")
     return (
-        f"{path} cannot be read as .h5ad ({reason or type(error).__name__}); it seems cut short, "
+        f"{path} cannot be read as .h5ad ({reason(error)}); it seems cut short, "
         "damaged or of another kind: download it again, or write it with adata.write_h5ad(path)."
     )
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(str, names)) or "none"

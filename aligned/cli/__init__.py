@@ -1,11 +1,13 @@
 """The command line: parses, calls, prints.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one sentence on stderr that says how to
-mend it; the traceback appears only with ``aligned --debug COMMAND``.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 128 and the signal's number where a signal stopped it
+(130 after Ctrl-C). An error is one sentence on stderr that says how to mend it; the traceback
+appears only with ``aligned --debug COMMAND``.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -20,10 +22,10 @@ from aligned.cli.output import (
     absolute,
     check_file,
     say,
-    write_file,
     write_table,
 )
 from aligned.cli.tables import print_table
+from aligned.processes import stoppable
 
 __all__ = [
     "Device",
@@ -33,7 +35,6 @@ __all__ = [
     "main",
     "print_table",
     "say",
-    "write_file",
     "write_table",
 ]
 
@@ -92,26 +93,29 @@ def _run(words: list[str]) -> int:
     command = command_line()
     debug = "--debug" in words  # wherever it stands
     words = [word for word in words if word != "--debug"]
-    try:
-        return int(command.main(args=words, prog_name="aligned", standalone_mode=False) or 0)
-    except Exception as error:
-        if debug:
-            raise
-        return _report(error)
-    except KeyboardInterrupt:
-        return _say("stopped; nothing half-written was kept.", 1)
+    with stoppable() as signals:
+        try:
+            code = int(command.main(args=words, prog_name="aligned", standalone_mode=False) or 0)
+        except (Exception, KeyboardInterrupt) as error:
+            if debug:
+                raise
+            code = 0 if signals else _report(error)
+    if signals:  # whatever the libraries below made of it
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tells of tasks that were cut off
+        return _say("stopped; nothing half-written was kept.", 128 + signals[0])
+    return code
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # bare `aligned`: the help is the message
         print(error, file=sys.stderr)
         return 2
-    if isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
         return _say("stopped.", 1)
     if hasattr(error, "format_message"):  # click's and typer's own: usage, bad option, abort
         hint = "`aligned --help` lists what there is, `aligned COMMAND --help` shows an example."
         return _say(f"{error.format_message()} {hint}", int(getattr(error, "exit_code", 1)))
-    if isinstance(error, (ValueError, TypeError)):  # what the caller gave is wrong
+    if isinstance(error, (ValueError, TypeError, FileExistsError)):  # what the caller gave is wrong
         return _say(str(error), 2)
     if isinstance(error, (RuntimeError, OSError)):
         return _say(str(error), 1)

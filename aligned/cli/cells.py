@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from aligned.cli.output import Device, absolute, new_folder, say
+from aligned.cli.output import Device, absolute, say
 from aligned.cli.tables import print_table
+from aligned.files import check_place, is_empty, lock, new_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +65,9 @@ def import_(
     from aligned.cells import Reading, Rules, import_cells
 
     target = absolute(out)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    if target.exists() and not is_empty(target):
         raise ValueError(f"{target} exists already; name another folder with --out.")
+    check_place(target)
     source = Path(cells).expanduser()
     rules = Rules(fdr, log2fc, min_cells, min_seen, agree)
     reading = Reading(
@@ -73,7 +75,7 @@ def import_(
         keep_first,
     )  # fmt: skip
     edges = _network(kb)
-    with new_folder(target) as part:
+    with lock(target), new_folder(target) as part:
         found = import_cells(source, reading, rules, seed=seed, scratch=part.parent)
         _write(found, edges, kb, part)
     for note in found.notes:

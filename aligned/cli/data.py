@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from aligned.cli.output import write_file
 from aligned.cli.tables import print_table
+from aligned.files import write_text
 
 if TYPE_CHECKING:
     from aligned.data import Bundle
@@ -104,7 +104,7 @@ def card(
 
     text = json.dumps(card_of(load(name, seed)), indent=1, ensure_ascii=False) + "\n"
     if out:
-        write_file(Path(out), lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(text, Path(out))
     else:
         typer.echo(text, nl=False)
 

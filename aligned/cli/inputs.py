@@ -145,22 +145,8 @@ def read_model(folder: str, device: str | None = None) -> Aligned:
     ValueError
         The model is damaged, or the device does not exist.
     """
-    path = Path(folder).expanduser()
     where = None if device is None else pick_device(device)
-    if not (path / "model.json").is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no model (no model.json); give the folder that `aligned fit --out` "
-            "wrote, or one of its checkpoints."
-        )
-    try:
-        model = Aligned.load(path)
-    except Exception as error:
-        if type(error) is ValueError:  # a sentence of ours
-            raise
-        raise ValueError(
-            f"{folder} cannot be read as a model, a file in it is missing or damaged "
-            f"({type(error).__name__}: {error}); fit it again."
-        ) from error
+    model = Aligned.load(Path(folder).expanduser())
     if where is not None:
         ensemble = model.ensemble
         ensemble.device, ensemble.w = where, ensemble.w.to(where)

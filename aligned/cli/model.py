@@ -14,6 +14,16 @@ import typer
 from aligned.cli import output
 from aligned.cli.output import Device
 from aligned.cli.tables import print_table
+from aligned.files import (
+    check_place,
+    contents,
+    disk_fault,
+    lock,
+    new_folder,
+    recover,
+    swap,
+    write_file,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,24 +101,26 @@ def fit(
         "config": config.to_dict(),
         "yardstick": inputs.yardstick,
     }
-    with _Workshop(target, resume) as workshop:
-        model = Aligned(config).fit(
-            inputs.data,
-            inputs.kb,
-            schedule,
-            yardstick=inputs.yardstick,
-            max_rounds=max_rounds,
-            checkpoint=workshop.checkpoints,
-            resume=resume,
-            progress=sys.stderr.isatty(),
-        )
-        asked |= {
-            "closure": dataclasses.asdict(model.problem.closing),
-            "stages": [p.stage for p in model.phases],
-        }
-        seconds = time.monotonic() - started
-        record = run_record(asked, inputs.data, inputs.kb, seconds, device=used)
-        workshop.finish(model, record, _held_out(model, inputs))
+    with lock(target), disk_fault(target):
+        _check_target(target, resume, force)  # another fit may have ended there meanwhile
+        with _Workshop(target, resume) as workshop:
+            model = Aligned(config).fit(
+                inputs.data,
+                inputs.kb,
+                schedule,
+                yardstick=inputs.yardstick,
+                max_rounds=max_rounds,
+                checkpoint=workshop.checkpoints,
+                resume=resume,
+                progress=sys.stderr.isatty(),
+            )
+            asked |= {
+                "closure": dataclasses.asdict(model.problem.closing),
+                "stages": [p.stage for p in model.phases],
+            }
+            seconds = time.monotonic() - started
+            record = run_record(asked, inputs.data, inputs.kb, seconds, device=used)
+            workshop.finish(model, record, _held_out(model, inputs))
     _report_fit(model, target)
 
 
@@ -132,9 +144,11 @@ def _check_target(target: Path, resume: bool, force: bool) -> None:
     if resume and force:
         raise ValueError("--resume keeps what --force throws away; give one of them.")
     unfinished = _unfinished(target)
+    recover(target)
     if not resume:
         output.check_folder(target, force)
-        if unfinished.exists() and not force:
+        left = {path.name for path in contents(unfinished)} if unfinished.is_dir() else set()
+        if not force and (_stages(unfinished) or left - {"checkpoints"}):
             raise ValueError(
                 f"{unfinished} holds the finished phases of an earlier run; go on with --resume, "
                 "or start anew with --force."
@@ -143,10 +157,21 @@ def _check_target(target: Path, resume: bool, force: bool) -> None:
         raise ValueError(
             f"{target} holds no run that could be resumed; name the folder of one, or a new one."
         )
+    else:
+        from aligned.records import check_replaceable
+
+        check_replaceable(target)
+        check_place(target)
 
 
 def _unfinished(target: Path) -> Path:
     return target.with_name(target.name + ".unfinished")
+
+
+def _stages(folder: Path) -> set[str]:
+    """Finished phases of a run."""
+    found = (folder / "checkpoints").glob("*/model.json")
+    return {path.parent.name for path in found if not path.parent.name.startswith(".")}
 
 
 class _Workshop:
@@ -157,26 +182,24 @@ class _Workshop:
         self.checkpoints = self.folder / "checkpoints"
         if not resume:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.copied = resume and target.exists() and not self.folder.exists()
+        self.copied = resume and target.exists() and not _stages(self.folder)
         if self.copied:
-            shutil.copytree(target / "checkpoints", self.checkpoints)
-        self.before = self._stages()
-
-    def _stages(self) -> set[str]:
-        found = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
-        return {path.name for path in found if (path / "model.json").is_file()}
+            with new_folder(self.checkpoints) as part:
+                shutil.copytree(target / "checkpoints", part, dirs_exist_ok=True)
+        self.before = _stages(self.folder)
 
     def finish(self, model: Aligned, record: dict[str, Any], predictions: pd.DataFrame) -> None:
         """Write everything, then give the folder its name."""
-        from aligned.records import write_json
+        from aligned.records import write_record
 
+        shutil.rmtree(self.folder / "model", ignore_errors=True)  # of a run that was killed here
         for path in model.save(self.folder / "model").iterdir():
             path.replace(self.folder / path.name)
         (self.folder / "model").rmdir()
         if len(predictions):
             predictions.to_parquet(self.folder / "predictions.parquet", index=False)
-        write_json(record, self.folder / "run.json")
-        output.swap(self.folder, self.target)
+        write_record(record, self.folder / "run.json")
+        swap(self.folder, self.target)
 
     def __enter__(self) -> _Workshop:
         return self
@@ -184,7 +207,7 @@ class _Workshop:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is None:
             return
-        stages = self._stages()
+        stages = _stages(self.folder)
         if not stages or (self.copied and stages == self.before):
             shutil.rmtree(self.folder, ignore_errors=True)
         elif stages != self.before:
@@ -256,7 +279,7 @@ def predict(
     Example: aligned predict runs/ecoli --perturb "crp-" --perturb "crp-,fnr+"
     """
     from aligned.cli.inputs import label, parse_perturbation, read_model
-    from aligned.records import run_record, write_json
+    from aligned.records import run_record, write_record
 
     started, target = time.monotonic(), output.absolute(out) if out else None
     if target is not None:
@@ -270,7 +293,7 @@ def predict(
         return
     if target.suffix == ".h5ad":
         made = _as_anndata(model, said, list(wanted))
-        output.write_file(target, made.write_h5ad)
+        write_file(target, made.write_h5ad)
     else:
         output.write_table(_long(model, said, list(wanted)), target)
     record = run_record(
@@ -284,7 +307,7 @@ def predict(
         seconds=time.monotonic() - started,
         device=str(model.ensemble.device),
     )
-    write_json(record, target.with_name(target.name + ".run.json"))
+    write_record(record, target.with_name(target.name + ".run.json"), [target])
     typer.echo(f"all genes: {target}")
 
 

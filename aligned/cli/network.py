@@ -12,6 +12,7 @@ import typer
 from aligned.cli import output
 from aligned.cli.output import Device
 from aligned.cli.tables import print_table
+from aligned.files import lock, new_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ def refine(
     from aligned.cli.inputs import read_inputs
     from aligned.knowledge import Rule
     from aligned.neural import pick_device
-    from aligned.records import run_record, write_json
+    from aligned.records import run_record, write_record
     from aligned.refine import RefineConfig
     from aligned.refine import refine as refine_network
 
@@ -73,41 +74,42 @@ def refine(
     where = str(pick_device(device.value))
     if rows not in ("train", "all"):
         raise ValueError(f"--rows {rows!r} is not a choice; use train or all.")
-    output.check_folder(target, force)
-    inputs = read_inputs(data, kb)
-    closure = inputs.closure(k, rule)
-    x, y, observed = _evidence(inputs, rows)
-    found = refine_network(
-        inputs.kb,
-        x,
-        y,
-        Rule(**closure),
-        observed,
-        candidates=candidates,
-        penalty=penalty,
-        edit_cost=cost,
-        seed=seed,
-        config=RefineConfig(device=where, progress=sys.stderr.isatty()),
-    )
-    asked = {
-        "command": "refine",
-        "data": data,
-        "kb": kb or None,
-        **closure,
-        "rows": rows,
-        "candidates": candidates,
-        "penalty": penalty,
-        "edit_cost": found.edit_cost,
-        "seed": seed,
-    }
-    seconds = time.monotonic() - started
-    with output.new_folder(target) as part:
-        found.kb.to_edges().to_csv(part / "edges.csv", index=False)
-        found.edits.to_csv(part / "edits.csv", index=False)
-        found.weights.to_csv(part / "weights.csv", index=False)
-        found.history.to_csv(part / "history.csv", index=False)
-        record = run_record(asked, inputs.data, inputs.kb, seconds, device=where)
-        write_json({**record, "note": found.note}, part / "run.json")
+    with lock(target):
+        output.check_folder(target, force)
+        inputs = read_inputs(data, kb)
+        closure = inputs.closure(k, rule)
+        x, y, observed = _evidence(inputs, rows)
+        found = refine_network(
+            inputs.kb,
+            x,
+            y,
+            Rule(**closure),
+            observed,
+            candidates=candidates,
+            penalty=penalty,
+            edit_cost=cost,
+            seed=seed,
+            config=RefineConfig(device=where, progress=sys.stderr.isatty()),
+        )
+        asked = {
+            "command": "refine",
+            "data": data,
+            "kb": kb or None,
+            **closure,
+            "rows": rows,
+            "candidates": candidates,
+            "penalty": penalty,
+            "edit_cost": found.edit_cost,
+            "seed": seed,
+        }
+        seconds = time.monotonic() - started
+        with new_folder(target) as part:
+            found.kb.to_edges().to_csv(part / "edges.csv", index=False)
+            found.edits.to_csv(part / "edits.csv", index=False)
+            found.weights.to_csv(part / "weights.csv", index=False)
+            found.history.to_csv(part / "history.csv", index=False)
+            record = run_record(asked, inputs.data, inputs.kb, seconds, device=where)
+            write_record({**record, "note": found.note}, part / "run.json")
     _report(inputs.kb, found, target)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from aligned.files import check_place, is_empty, recover, write_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,10 +19,7 @@ __all__ = [
     "absolute",
     "check_file",
     "check_folder",
-    "new_folder",
     "say",
-    "swap",
-    "write_file",
     "write_table",
 ]
 
@@ -57,20 +52,20 @@ def check_folder(out: Path, force: bool) -> None:
     Raises
     ------
     ValueError
-        It exists and is not empty, unless ``force`` and a run of ours lies there; or nothing can
-        be written at that place.
+        It exists and is not empty, unless ``force``; or nothing can be written at that place.
+    FileExistsError
+        ``force``, but what lies there is no run of ours, or more than that.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    recover(out)
+    if out.exists() and not is_empty(out):
         if not force:
             raise ValueError(
                 f"{out} exists already; name another folder, or add --force to replace it."
             )
-        if not (out / "run.json").is_file():
-            raise ValueError(
-                f"{out} holds no run of ours (no run.json), so --force does not replace it; name "
-                "another folder."
-            )
-    _check_place(out)
+        from aligned.records import check_replaceable
+
+        check_replaceable(out)
+    check_place(out)
 
 
 def check_file(out: Path, force: bool, endings: tuple[str, ...] = TABLES) -> None:
@@ -86,45 +81,7 @@ def check_file(out: Path, force: bool, endings: tuple[str, ...] = TABLES) -> Non
         raise ValueError(f"--out {out.name}: write a file that ends in {', '.join(endings)}.")
     if out.is_dir() or (out.exists() and not force):
         raise ValueError(f"{out} exists already; name another file, or add --force to replace it.")
-    _check_place(out)
-
-
-def _check_place(out: Path) -> None:
-    above = next(parent for parent in out.parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise ValueError(f"nothing can be written in {above}; name another place for --out.")
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A scratch folder that becomes ``out`` when the block ends well, and vanishes otherwise."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        part = Path(scratch) / "part"
-        part.mkdir()
-        yield part
-        swap(part, out)
-
-
-def swap(part: Path, out: Path) -> None:
-    """Rename ``part`` to ``out``; what was there goes only then."""
-    if not out.exists():
-        part.rename(out)
-        return
-    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-old-")) / "old"
-    out.rename(old)
-    part.rename(out)
-    shutil.rmtree(old.parent)
-
-
-def write_file(out: Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a scratch file with the same ending, then give it its name."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        part = Path(scratch) / out.name
-        write(part)
-        part.replace(out)
-    return out
+    check_place(out)
 
 
 def write_table(frame: pd.DataFrame, out: Path) -> Path:

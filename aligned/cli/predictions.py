@@ -15,6 +15,7 @@ from anndata import AnnData
 
 from aligned.data.folder import read_h5ad
 from aligned.knowledge import KnowledgeBase
+from aligned.reading import clean_names, listed, reason
 
 __all__ = ["Placed", "call", "place", "read_predictions"]
 
@@ -71,7 +72,7 @@ def read_predictions(path: Path, column: str = "") -> pd.DataFrame:
     if missing or chosen is None:
         lost = missing[0] if missing else column or _COLUMNS[0]
         raise ValueError(
-            f"{path} has no column {lost!r} (it has {', '.join(map(str, frame.columns))}); a table "
+            f"{path} has no column {lost!r} (it has {listed(frame.columns)}); a table "
             "of predictions needs condition, gene and prediction, or name yours with --column."
         )
     return _wide(frame, chosen, path)
@@ -138,7 +139,7 @@ def _read_long(path: Path) -> pd.DataFrame:
         )
     except Exception as error:
         raise ValueError(
-            f"{path} cannot be read as a table ({type(error).__name__}); write it as .csv, .tsv or "
+            f"{path} cannot be read as a table ({reason(error)}); write it as .csv, .tsv or "
             ".parquet."
         ) from error
 
@@ -157,19 +158,26 @@ def _from_h5ad(path: Path, layer: str) -> pd.DataFrame:
             raise ValueError(
                 f"{path} holds the {what} {index[index.duplicated()][0]!r} twice; keep one."
             )
-    return pd.DataFrame(
-        dense.astype(float), index=list(data.obs_names), columns=list(data.var_names)
-    )
+    if dense.dtype.kind not in "iufb" or np.isinf(dense).any():
+        raise ValueError(f"{path} holds predictions that are no numbers or infinite; mend them.")
+    rows = clean_names(data.obs_names, f"obs_names of {path}")
+    columns = clean_names(data.var_names, f"var_names of {path}")
+    return pd.DataFrame(dense.astype(float), index=rows, columns=columns)
 
 
 def _wide(frame: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
-    frame = frame.astype({"condition": str, "gene": str})
+    for what in ("condition", "gene", column):
+        if list(frame.columns).count(what) > 1 or f"{what}.1" in frame:
+            raise ValueError(f"{path} has the column {what} twice; keep one of them.")
+    names = {c: clean_names(frame[c], f"the column {c} of {path}") for c in ("condition", "gene")}
+    frame = frame.assign(**names)
     value = pd.to_numeric(frame[column], errors="coerce").astype(float)
     named = frame[column].astype(str).str.strip().str.lower()
-    wrong = value.isna() & ~named.isin(("", "nan", "na", "none", "<na>"))
+    wrong = value.isna() & ~named.isin(("", "nan", "na", "none", "<na>")) | np.isinf(value)
     if wrong.any() or not len(frame):
         at = wrong.idxmax() if len(frame) else None
-        what = "holds no row" if at is None else f"holds {frame.at[at, column]!r} in row {at}"
+        value = "" if at is None else str(frame.at[at, column])[:60]
+        what = "holds no row" if at is None else f"holds {value!r} in row {at}"
         raise ValueError(f"the column {column!r} of {path} {what}; give numbers.")
     twice = frame.duplicated(["condition", "gene"])
     if twice.any():

@@ -76,7 +76,7 @@ def score(
     """
     from aligned.cli.inputs import read_inputs
     from aligned.cli.predictions import call, place, read_predictions
-    from aligned.records import run_record, write_json
+    from aligned.records import run_record, write_record
 
     started, target = time.monotonic(), output.absolute(out) if out else None
     if target is not None:
@@ -108,7 +108,7 @@ def score(
         "seed": seed,
     }
     record = run_record(asked, inputs.data, inputs.kb, time.monotonic() - started, device="cpu")
-    write_json(record, target.with_name(target.name + ".run.json"))
+    write_record(record, target.with_name(target.name + ".run.json"), [target])
     typer.echo(f"scores:     {target}")
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from inspect import signature
 from pathlib import Path
 
-from aligned.data.bundle import DEFAULT_YARDSTICK, Bundle, widen
+from aligned.data.bundle import DEFAULT_YARDSTICK, Bundle, Yardstick, widen
 from aligned.data.contract import check_overlap, perturbed_genes, validate
 from aligned.data.controls import control_adjusted, genomic_order, joint_effects, log_fold_changes
 from aligned.data.folder import (
@@ -28,6 +28,7 @@ from aligned.data.splits import SPLIT_KINDS, folds, linked_conditions, with_spli
 __all__ = [
     "Bundle",
     "DEFAULT_YARDSTICK",
+    "Yardstick",
     "DataError",
     "DataFile",
     "Rows",

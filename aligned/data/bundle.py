@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
+from pydantic import AfterValidator
 
 from aligned.data.contract import validate
 from aligned.knowledge import RULES, KnowledgeBase
+from aligned.reading import clean_names
 
-__all__ = ["DEFAULT_YARDSTICK", "Bundle", "check_yardstick", "widen"]
+__all__ = ["DEFAULT_YARDSTICK", "Bundle", "Yardstick", "check_yardstick", "widen"]
 
 DEFAULT_YARDSTICK: Mapping[str, Any] = {"k": 1, "rule": "boolean"}
 
@@ -77,11 +79,21 @@ class Bundle:
 def check_yardstick(yardstick: Mapping[str, Any], where: str) -> None:
     """Raise ValueError unless it is ``{"k": int >= 1, "rule": a closure rule}``."""
     k, rule = yardstick.get("k"), yardstick.get("rule")
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1 or rule not in RULES:
+    whole = isinstance(k, int) and not isinstance(k, bool) and k >= 1
+    if not whole or not isinstance(rule, str) or rule not in RULES or len(yardstick) > 2:
         raise ValueError(
-            f"the yardstick of {where} is {dict(yardstick)!r}; give k (a whole number from 1) and "
-            f"rule (one of {', '.join(RULES)})."
+            f"the yardstick of {where} is {str(dict(yardstick))[:100]}; give k (a whole "
+            f"number from 1) and rule (one of {', '.join(RULES)})."
         )
+
+
+def _of_this_file(yardstick: dict[str, Any]) -> dict[str, Any]:
+    check_yardstick(yardstick, "this file")
+    return yardstick
+
+
+#: A yardstick in a YAML file.
+Yardstick = Annotated[dict[str, Any], AfterValidator(_of_this_file)]
 
 
 def widen(data: AnnData, *networks: pd.DataFrame | None) -> AnnData:
@@ -101,9 +113,9 @@ def widen(data: AnnData, *networks: pd.DataFrame | None) -> AnnData:
         first appearance, and as many empty columns in ``obsm["perturbation"]``.
     """
     genes = [str(gene) for gene in data.uns["genes"]]
-    tables = [t[["source", "target"]].astype(str) for t in networks if t is not None]
-    named = pd.concat([column for t in tables for column in (t["source"], t["target"])])
-    new = pd.Index(named.unique()).difference(genes, sort=False)
+    columns = [t[c] for t in networks if t is not None for c in ("source", "target")]
+    named = [gene for column in columns for gene in clean_names(column, "the network")]
+    new = pd.Index(dict.fromkeys(named)).difference(genes, sort=False)
     if not len(new):
         return data
     wider = data.copy()

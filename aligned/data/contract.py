@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from aligned.data.identifiers import mismatch
+from aligned.reading import flaw
 
 if TYPE_CHECKING:
     from aligned.knowledge import KnowledgeBase
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["SPLITS", "check_overlap", "perturbed_genes", "validate"]
 
 SPLITS = ("train", "test", "excluded")
+#: No logarithm of a ratio is larger; what is, is no measurement (infinite, 1e308).
+LARGEST_CHANGE = 1000.0
 _SILENT = (
     "the network can say nothing about these data, so use another network or other perturbations"
 )
@@ -131,6 +134,16 @@ def _names(adata: AnnData) -> Iterator[str]:
                 f"the {what} {first!r} is there {int((names == first).sum())} times; "
                 f"make {attribute} unique, e.g. data.{attribute}_make_unique()"
             )
+        yield from _flaws(names, what, f"data.{attribute}")
+
+
+def _flaws(names: pd.Index, what: str, attribute: str) -> Iterator[str]:
+    wrong = [name for name in names if flaw(name)]
+    if wrong:
+        yield (
+            f"the {what} {str(wrong[0])[:60]!r} {flaw(wrong[0])} ({len(wrong)} such); write plain "
+            f"text in {attribute}"
+        )
 
 
 def _response(adata: AnnData) -> Iterator[str]:
@@ -198,9 +211,17 @@ def _observed(adata: AnnData) -> Iterator[str]:
 
 def _fold_changes(adata: AnnData) -> Iterator[str]:
     if "logfc" in adata.layers:
-        dtype = adata.layers["logfc"].dtype
-        if dtype.kind != "f":
-            yield f"layers['logfc'] has dtype {dtype}; use float32, with nan where missing"
+        values = _dense(adata.layers["logfc"])
+        if values.dtype.kind != "f":
+            yield f"layers['logfc'] has dtype {values.dtype}; use float32, with nan where missing"
+            return
+        wrong = np.argwhere(np.abs(values) > LARGEST_CHANGE)
+        if len(wrong):
+            i, j = wrong[0]
+            yield (
+                f"layers['logfc'] holds {values[i, j]:g} at {_cell(adata, i, j)} ({len(wrong)} "
+                "such cells), and no gene changes so much; mark it nan where it was not measured"
+            )
 
 
 def _obs_columns(adata: AnnData) -> Iterator[str]:
@@ -243,6 +264,7 @@ def _genes(adata: AnnData) -> Iterator[str]:
         return
     if not genes.is_unique:
         yield f"uns['genes'] lists {genes[genes.duplicated()][0]!r} twice; keep each gene once"
+    yield from _flaws(genes, "gene", "data.uns['genes']")
     absent = adata.var_names.difference(genes, sort=False)
     if len(absent):
         yield (

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from aligned.reading import clean_names, listed, read_text, reason
+
 __all__ = ["ACTIVATES", "DUAL", "INHIBITS", "load_edges", "network_columns", "read_table"]
 
 ACTIVATES = (
@@ -92,6 +94,9 @@ def network_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     frame.rename(columns={'tf': 'source'}).
     """
     columns = [str(column) for column in frame.columns]
+    for name in ("source", "target", "evidence", *_SIGN_COLUMNS):
+        if columns.count(name) > 1 or {name, f"{name}.1"} <= set(columns):  # pandas numbers them
+            raise ValueError(f"{where} has the column {name} twice; keep one of them.")
     missing = [column for column in ("source", "target") if column not in columns]
     if not set(_SIGN_COLUMNS) & set(columns):
         missing.append("sign")
@@ -100,6 +105,7 @@ def network_columns(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     if "mor" in columns and not {"sign", "weight"} & set(columns):
         frame = frame.rename(columns={"mor": "weight"})
     _refuse_broken_end(frame, where)
+    frame = _with_clean_names(frame, where)
     if "sign" not in columns or pd.api.types.is_numeric_dtype(frame["sign"]):
         return frame
     return _signs_from_words(frame, where)
@@ -132,10 +138,10 @@ def read_table(path: Path, text_columns: Iterable[str]) -> pd.DataFrame:
             na_values=[""],
             encoding="utf-8-sig",
         )
-    except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+    except Exception as error:  # whatever pandas and pyarrow find
         raise ValueError(
-            f"{path} cannot be read as a table ({reason}); is it whole? Export it again as CSV."
+            f"{path} cannot be read as a table ({reason(error)}); is it whole? Export it "
+            "again as CSV."
         ) from error
 
 
@@ -154,8 +160,8 @@ def _columns_missing(columns: list[str], missing: list[str], where: str) -> str:
         renames[next(near, "your_column")] = wanted
     several = "s" if len(missing) > 1 else ""
     return (
-        f"{where} lacks the column{several} {', '.join(missing)} (it has {', '.join(columns)}); "
-        f"rename yours, e.g. frame.rename(columns={renames!r})."
+        f"{where} lacks the column{several} {', '.join(missing)} (it has {listed(columns)}); "
+        f"rename yours, e.g. frame.rename(columns={listed([renames])})."
     )
 
 
@@ -169,6 +175,16 @@ def _refuse_broken_end(frame: pd.DataFrame, where: str) -> None:
             f"{where} breaks off in its last row ({len(frame)} rows); it seems cut short, so "
             "export or download it again."
         )
+
+
+def _with_clean_names(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    clean = {}
+    for column in ("source", "target"):
+        names = frame[column].astype(object)
+        named = names.notna()  # what names no gene is told by from_edges, with the row
+        clean[column] = names.mask(named)
+        clean[column][named] = clean_names(names[named], f"the column {column} of {where}")
+    return frame.assign(**clean)
 
 
 def _signs_from_words(frame: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -192,17 +208,14 @@ def _meaning(word: object, where: str) -> tuple[int, ...]:
         if plain in known:
             return signs
     raise ValueError(
-        f"{where} has the relation {str(word)!r}, which says neither up nor down; understood are, "
-        f"among others, {', '.join(ACTIVATES[5:8])}, -> and 1; {', '.join(INHIBITS[5:8])}, -| and "
-        "-1; dual. Rename it, or leave such rows out."
+        f"{where} has the relation {str(word)[:60]!r}, which says neither up nor down; understood "
+        f"are, among others, {', '.join(ACTIVATES[5:8])}, -> and 1; {', '.join(INHIBITS[5:8])}, "
+        "-| and -1; dual. Rename it, or leave such rows out."
     )
 
 
 def _read_sif(path: Path) -> pd.DataFrame:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text ({error.reason}); write SIF as UTF-8.") from error
+    lines = read_text(path).split("\n")
     rows, lonely = [], []
     for number, words in _sif_lines(lines):
         if len(words) == 1:
@@ -220,7 +233,8 @@ def _read_sif(path: Path) -> pd.DataFrame:
     if lonely:
         few = ", ".join(lonely[:3])
         warnings.warn(f"{path}: {len(lonely)} genes without an edge left out: {few}.", stacklevel=3)
-    return pd.DataFrame(rows, columns=["source", "target", "sign"])
+    frame = pd.DataFrame(rows, columns=["source", "target", "sign"])
+    return _with_clean_names(frame, str(path))
 
 
 def _sif_lines(lines: list[str]) -> Iterator[tuple[int, list[str]]]:

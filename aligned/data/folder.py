@@ -17,7 +17,6 @@ One ``.h5ad`` file alone works too if ``uns["network"]`` holds the table of edge
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,13 +24,18 @@ from typing import Any
 
 import anndata
 import pandas as pd
+import scipy.sparse as sp
 import yaml
 from anndata import AnnData
+from pydantic import BaseModel, ConfigDict, Field
 
-from aligned.data.bundle import DEFAULT_YARDSTICK, Bundle, check_yardstick, widen
+from aligned.data.bundle import DEFAULT_YARDSTICK, Bundle, Yardstick, check_yardstick, widen
 from aligned.data.contract import check_overlap, validate
 from aligned.data.edges import load_edges, read_table
+from aligned.data.probe import probe
+from aligned.files import is_empty, new_folder, recover
 from aligned.knowledge import KnowledgeBase
+from aligned.reading import clean_names, listed, read_text, read_yaml, reason
 
 __all__ = [
     "assemble",
@@ -48,8 +52,13 @@ __all__ = [
 
 def read_h5ad(path: Path) -> AnnData:
     """Read an ``.h5ad`` file; ``ValueError`` in one sentence where it is none."""
+    probe(path)
     try:
-        return anndata.read_h5ad(path)
+        data = anndata.read_h5ad(path)
+        for matrix in (data.X, *data.layers.values(), *data.obsm.values()):
+            if isinstance(matrix, (sp.csr_matrix, sp.csc_matrix, sp.csr_array, sp.csc_array)):
+                matrix.check_format(full_check=True)  # C code follows, which trusts the indices
+        return data
     except Exception as error:
         raise ValueError(
             f"{path} cannot be read as .h5ad ({type(error).__name__}); write it with "
@@ -73,8 +82,10 @@ def load_data(path: str | Path) -> AnnData:
     data = read_h5ad(path)
     try:
         validate(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except Exception as error:
+        ours = isinstance(error, ValueError) and str(error).startswith("the data break")
+        odd = f"what it holds is of an odd kind ({reason(error)}); see `aligned.validate`."
+        raise ValueError(f"{path}: {error if ours else odd}") from error
     return data
 
 
@@ -89,6 +100,8 @@ def load_folder(folder: Path) -> Bundle:
         A file breaks its form, or data and network have nothing in common.
     """
     inner = folder / "data"
+    for place in (folder, inner):
+        recover(place)
     if not (folder / "data.h5ad").is_file() and (inner / "data.h5ad").is_file():
         folder = inner
     for name in ("data.h5ad", "edges.csv"):
@@ -104,7 +117,7 @@ def load_folder(folder: Path) -> Bundle:
         load_data(folder / "data.h5ad"),
         load_edges(folder / "edges.csv"),
         other_edges=load_edges(other) if other.is_file() else None,
-        genes=read_table(genes, ["gene"]).set_index("gene") if genes.is_file() else None,
+        genes=_read_genes(genes) if genes.is_file() else None,
         gene_sets=read_gmt(sets) if sets.is_file() else {},
         card=_read_card(folder / "card.yaml", title=folder.name),
         where=str(folder),
@@ -151,16 +164,11 @@ def save(bundle: Bundle, folder: str | Path) -> Path:
         The folder holds something already.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    recover(folder)
+    if folder.exists() and not is_empty(folder):
         raise FileExistsError(f"{folder} exists already; name another folder, or empty it first.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        part = Path(scratch) / "part"
-        part.mkdir()
+    with new_folder(folder) as part:
         _write_files(bundle, part)
-        if folder.exists():
-            folder.rmdir()
-        part.rename(folder)
     return folder
 
 
@@ -170,18 +178,20 @@ def read_gmt(path: Path) -> dict[str, list[str]]:
     Raises
     ------
     ValueError
-        A line has no gene, or a name comes twice.
+        It is no text, a line has no gene, or a name is odd or comes twice.
     """
     sets: dict[str, list[str]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        name, *rest = line.split("\t")
-        genes = [gene for gene in rest[1:] if gene]
+        where = f"line {number} of {path}"
+        name, _, *rest = [*line.split("\t"), ""]
+        name = clean_names([name], where)[0]
+        genes = clean_names([gene for gene in rest if gene.strip()], where)
         if not genes or name in sets:
             fault = "repeats a name" if name in sets else "lists no gene"
             raise ValueError(
-                f"line {number} of {path} ({name!r}) {fault}; write name, description and genes, "
+                f"{where} ({name!r}) {fault}; write name, description and genes, "
                 "separated by tabs, each name once."
             )
         sets[name] = genes
@@ -219,7 +229,7 @@ def assemble(
     for table in (edges, other_edges):
         _check_edges(table, where)
     data = widen(data, edges, other_edges)
-    about = _about_genes(data, genes)
+    about = _about_genes(data, genes, where)
     listed = list(about.index[about["regulator"]])
     build = {"genes": data.uns["genes"], "names": about["name"].to_dict()}
     kb = KnowledgeBase.from_edges(edges, regulators=listed, **build)
@@ -247,16 +257,17 @@ def _check_edges(table: pd.DataFrame | None, where: str) -> None:
             raise ValueError(f"{where}: {error}") from error
 
 
-def _about_genes(data: AnnData, table: pd.DataFrame | None) -> pd.DataFrame:
+def _about_genes(data: AnnData, table: pd.DataFrame | None, where: str) -> pd.DataFrame:
     """Name, GO count and rank as regulator of every gene, from ``genes.csv`` or else ``var``."""
     every = pd.Index([str(gene) for gene in data.uns["genes"]])
     known = pd.DataFrame(data.var) if table is None else table
     known = known[~known.index.duplicated()].reindex(every)
     about = pd.DataFrame(index=every)
     name = known["name"] if "name" in known else pd.Series(None, index=every)
-    about["name"] = name.astype(object).where(name.notna(), every.to_series()).astype(str)
+    name = name.astype(object).where(name.notna(), every.to_series())
+    about["name"] = clean_names(name.astype(str), f"{where}, as name of a gene,")
     counts = known["go_count"] if "go_count" in known else pd.Series(0, index=every)
-    about["go_count"] = counts.fillna(0).astype(int)
+    about["go_count"] = pd.to_numeric(counts, errors="coerce").fillna(0).clip(0, 10**6).astype(int)
     listed = known["regulator"] if "regulator" in known else pd.Series(False, index=every)
     about["regulator"] = listed.isin([True, 1, "True", "true"])
     return about
@@ -284,8 +295,32 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     (folder / "card.yaml").write_text(text, encoding="utf-8")
 
 
+class _Card(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    title: str = ""
+    what: str = ""
+    licence: str = ""
+    citation: str = ""
+    yardstick: Yardstick = Field(default_factory=lambda: dict(DEFAULT_YARDSTICK))
+
+
 def _read_card(path: Path, title: str) -> dict[str, Any]:
-    card = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if not isinstance(card, dict):
-        raise ValueError(f"{path} is no mapping; write lines such as 'title: My screen'.")
-    return {"title": title, "yardstick": dict(DEFAULT_YARDSTICK), **card}
+    card = read_yaml(path, _Card) if path.is_file() else _Card()
+    return {"title": title, "yardstick": card.yardstick, **card.model_dump(exclude_unset=True)}
+
+
+def _read_genes(path: Path) -> pd.DataFrame:
+    table = read_table(path, ["gene"])
+    if "gene" not in table:
+        raise ValueError(f"{path} lacks the column gene (it has {listed(table)}); name it so.")
+    table.index = pd.Index(clean_names(table.pop("gene"), f"the column gene of {path}"))
+    counts = pd.to_numeric(table.get("go_count", pd.Series(dtype=float)), errors="coerce")
+    wrong = ~((counts >= 0) & (counts < 10**6) & (counts % 1 == 0))
+    wrong &= table["go_count"].notna() if len(counts) else wrong
+    if wrong.any():
+        gene = wrong.idxmax()
+        raise ValueError(
+            f"{path} has go_count {str(table['go_count'][wrong].iloc[0])[:60]!r} for the gene "
+            f"{gene[:60]!r}; give whole numbers from 0."
+        )
+    return table

@@ -8,25 +8,33 @@ folder), then downloads. Whatever the way, a file is used only if its sha256 is 
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
 import pooch
 import requests
-import yaml
+from pydantic import BaseModel
 
 from aligned._assets import asset
+from aligned.reading import SCHEMA, read_yaml
 
 __all__ = ["DataError", "DataFile", "cache_folder", "check", "fetch", "files", "mirror_folder"]
 
 CACHE_VARIABLE = "ALIGNED_DATA_CACHE"
 MIRROR_VARIABLE = "ALIGNED_DATA_MIRROR"
 _TIMEOUT_S = 60
+_LARGEST_GB = 20
+#: A name stays inside cache and mirror; a way without TLS is for this machine only.
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,199}", re.ASCII)
+_URL = re.compile(r"(https://|http://(127\.0\.0\.1|localhost)[:/])[!-~]+")
 _HTML_STARTS = (b"<!doctype html", b"<html")
 
 
@@ -45,14 +53,28 @@ class DataFile:
     sha256 : str
         Hash that every copy must have.
     bytes : int
-        Size.
+        Size; a download that sends more is broken off.
     licence, citation, content : str
         Under which licence, whom to cite, what it is.
     terms : str
         What the user should know before the download beyond the licence; often empty.
     editions : tuple of str
         Names for `aligned.load` whose recipe reads the file.
+
+    Raises
+    ------
+    ValueError
+        The name leads out of the folder, the address is no https, or hash or size are none.
+
+    Examples
+    --------
+    >>> DataFile("../x", "https://example.org/x", 64 * "0", 1, "MIT", "me", "numbers")
+    Traceback (most recent call last):
+    ...
+    ValueError: the name '../x' is no plain file name; use letters, digits, '.', '_', '+' and '-'.
     """
+
+    __pydantic_config__ = SCHEMA
 
     name: str
     url: str
@@ -64,9 +86,30 @@ class DataFile:
     terms: str = ""
     editions: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"the name {self.name[:60]!r} is no plain file name; use letters, digits, '.', "
+                "'_', '+' and '-'."
+            )
+        if not _URL.fullmatch(self.url):
+            raise ValueError(f"the url of {self.name} is {self.url[:200]!r}; give one of https.")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"the sha256 of {self.name} is not 64 hexadecimal digits; correct it.")
+        if not 0 < self.bytes <= _LARGEST_GB * 10**9:
+            raise ValueError(
+                f"{self.name} is registered with {self.bytes} bytes; give its size, from 1 byte to "
+                f"{_LARGEST_GB} GB."
+            )
+
     def source(self) -> dict[str, str]:
         """What a data card says of the file."""
         return {key: getattr(self, key) for key in ("name", "url", "sha256", "licence", "citation")}
+
+
+class _Registry(BaseModel):
+    model_config = SCHEMA
+    files: tuple[DataFile, ...]
 
 
 def files(edition: str | None = None, *, registry: Path | None = None) -> tuple[DataFile, ...]:
@@ -82,7 +125,7 @@ def files(edition: str | None = None, *, registry: Path | None = None) -> tuple[
     Raises
     ------
     ValueError
-        No registered file belongs to that edition.
+        No registered file belongs to that edition, or the registry breaks its form.
 
     Examples
     --------
@@ -90,8 +133,10 @@ def files(edition: str | None = None, *, registry: Path | None = None) -> tuple[
     True
     """
     path = asset("data/registry.yaml") if registry is None else registry
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))["files"]
-    known = tuple(DataFile(**{**e, "editions": tuple(e.get("editions", ()))}) for e in entries)
+    known = read_yaml(path, _Registry).files
+    named = [file.name.casefold() for file in known]
+    if again := [file.name for file in known if named.count(file.name.casefold()) > 1]:
+        raise ValueError(f"{path} registers {again[0]} twice; keep one entry.")
     if edition is None:
         return known
     editions = sorted({name for file in known for name in file.editions})
@@ -277,14 +322,15 @@ def _from_cache(
 
 @dataclass(frozen=True)
 class _Download:
-    """Downloader for pooch that recognises an error page and a transfer that broke off."""
+    """Downloader for pooch: recognises an error page, a transfer that broke off, and too much."""
 
     file: DataFile
     progress: bool
 
     def __call__(self, url: str, output_file: str, pooch_: object) -> None:
         download = pooch.HTTPDownloader(progressbar=self.progress, timeout=_TIMEOUT_S)
-        download(url, output_file, pooch_)
+        with _Capped(output_file, self.file) as stream:
+            download(url, stream, pooch_)
         path = Path(output_file)
         with path.open("rb") as stream:
             start = stream.read(64).lstrip().lower()
@@ -299,6 +345,22 @@ class _Download:
                 f"the download of {self.file.name} from {_host(self.file)} ended after {size:,} of "
                 f"{self.file.bytes:,} bytes; nothing was kept. Try again."
             )
+
+
+class _Capped(io.FileIO):
+    """A file that takes no more than the registered size."""
+
+    def __init__(self, path: str, file: DataFile) -> None:
+        super().__init__(path, "wb")
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._file.bytes:
+            raise DataError(
+                f"{_host(self._file)} sent more than the registered {self._file.bytes:,} bytes of "
+                f"{self._file.name}; nothing was kept. {_other_ways()}"
+            )
+        return super().write(data)
 
 
 def _unreachable(file: DataFile, error: requests.RequestException) -> str:

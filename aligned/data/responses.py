@@ -11,8 +11,9 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
-from aligned.data.contract import validate
+from aligned.data.contract import LARGEST_CHANGE, validate
 from aligned.data.edges import read_table
+from aligned.reading import clean_names, listed
 
 __all__ = ["read_responses"]
 
@@ -48,7 +49,9 @@ def read_responses(path: str | Path, threshold: float | None = None) -> AnnData:
     """
     path = Path(path)
     frame = read_table(path, ["condition", "perturbation", "group", "controls"])
+    frame.columns = [str(column).strip() for column in frame.columns]
     _check_columns(frame, path)
+    clean_names(frame.columns, f"{path}, among its columns,")
     labels = [_label(value, row, path) for row, value in enumerate(frame["perturbation"], start=2)]
     names = _names(frame, labels, path)
     genes = [str(c) for c in frame.columns if c not in ABOUT]
@@ -84,17 +87,17 @@ def _check_columns(frame: pd.DataFrame, path: Path) -> None:
     if "perturbation" not in columns:
         turned = " If genes are your rows, turn the table (Paste Special, Transpose)."
         raise ValueError(
-            f"{path} lacks the column perturbation (it has {', '.join(columns[:5])}, …); name "
+            f"{path} lacks the column perturbation (it has {listed(columns[:5])}, …); name "
             "there what was perturbed, e.g. 'fnr-' (knock-out) or 'fnr+' (over-expression), one "
             "row per condition."
             + (turned if {"gene", "genes"} & {c.lower() for c in columns} else "")
         )
     nameless = [c for c in columns if not c.strip() or c.startswith("Unnamed:")]
-    twice = [c for c in columns if re.sub(r"\.\d+$", "", c) in set(columns) - {c}]
+    once = [re.sub(r"\.\d+$", "", c) for c in columns]  # pandas numbers what comes again
+    twice = [c for c in columns if columns.count(c) > 1]
+    twice += [o for o, c in zip(once, columns, strict=True) if o in set(columns) - {c}]
     if nameless or twice:
-        what = (
-            f"the gene {twice[0].rsplit('.', 1)[0]!r} twice" if twice else "a column without name"
-        )
+        what = f"the gene {twice[0]!r} twice" if twice else "a column without name"
         raise ValueError(f"{path} has {what}; keep one column per gene, each with its name.")
     if len(frame) == 0 or set(columns) <= set(ABOUT):
         raise ValueError(
@@ -118,7 +121,7 @@ def _label(value: object, row: int, path: Path) -> dict[str, int]:
 
 def _names(frame: pd.DataFrame, labels: list[dict[str, int]], path: Path) -> list[str]:
     if "condition" in frame:
-        names = [str(name) for name in frame["condition"].fillna("")]
+        names = [str(name).strip() for name in frame["condition"].fillna("")]
         again = [name for name, count in Counter(names).items() if count > 1 or not name.strip()]
         if again:
             raise ValueError(
@@ -138,15 +141,16 @@ def _names(frame: pd.DataFrame, labels: list[dict[str, int]], path: Path) -> lis
 def _numbers(cells: pd.DataFrame, names: list[str], path: Path) -> np.ndarray:
     text = cells.apply(lambda c: c.where(~c.astype(str).str.strip().str.lower().isin(_MISSING)))
     numbers = text.apply(pd.to_numeric, errors="coerce")
-    wrong = np.argwhere((numbers.isna() & text.notna()).to_numpy() | np.isinf(numbers.to_numpy()))
+    values = numbers.to_numpy(dtype=float)
+    wrong = np.argwhere((np.isnan(values) & text.notna()) | (np.abs(values) > LARGEST_CHANGE))
     if len(wrong):
         i, j = wrong[0]
         raise ValueError(
-            f"{path} has {str(cells.iat[i, j])!r} at condition {names[i]!r}, gene "
+            f"{path} has {str(cells.iat[i, j])[:60]!r} at condition {names[i]!r}, gene "
             f"{cells.columns[j]!r} ({len(wrong)} such cells); write -1, 0, 1 or a log fold change, "
             "and leave the cell empty where nothing was measured."
         )
-    return numbers.to_numpy(dtype=float)
+    return values
 
 
 def _called(values: np.ndarray, threshold: float | None, path: Path) -> tuple[np.ndarray, bool]:

@@ -26,6 +26,10 @@ Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 
 
+#: Closures that a network remembers, the last used ones: one of human size takes 90 MB.
+CLOSURES_KEPT = 4
+
+
 @dataclass(frozen=True)
 class Deduction:
     """What the network says about each condition: three arrays of shape (b, n).
@@ -281,14 +285,18 @@ class KnowledgeBase:
         asked = Rule.of(k, rule)
         if asked.rule == "boolean":
             asked = Rule(asked.k)
-        if asked not in self._closures:
+        found = self._closures.pop(asked, None)
+        if found is None:
             args = (self.r_pos, self.r_neg, self.regulator_index, asked.k)
-            self._closures[asked] = (
+            found = (
                 boolean_closure(*args)
                 if asked.rule == "boolean"
                 else majority_closure(*args, asked.alpha, asked.margin)
             )
-        return self._closures[asked]
+        self._closures[asked] = found  # the last used stands last
+        while len(self._closures) > CLOSURES_KEPT:
+            del self._closures[next(iter(self._closures))]
+        return found
 
     def deduction(self, x: object, k: int | Rule = 5, rule: str = "boolean") -> Deduction:
         """Deduce responses and keep apart what is ambiguous from what is not reached.

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from aligned.reading import clean_names, listed
+
 __all__ = ["STATES", "merge_edges", "read_edges", "state_of"]
 
 #: What a pair of regulator and gene can be, by its number in `KnowledgeBase.state`: bit 1 is an
@@ -61,13 +63,16 @@ def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
         raise TypeError(
             f"the network is a {type(frame).__name__}; give a pandas DataFrame of edges."
         )
+    for name in ("source", "target", "sign", "weight", "evidence"):
+        if list(frame.columns).count(name) > 1:
+            raise ValueError(f"the network table has the column {name} twice; keep one of them.")
     missing = [c for c in ("source", "target") if c not in frame.columns]
     if "sign" not in frame.columns and "weight" not in frame.columns:
         missing.append("sign")
     if missing:
         raise ValueError(
             f"the network table lacks the column{'s' if len(missing) > 1 else ''} "
-            f"{', '.join(missing)} (it has {', '.join(map(str, frame.columns))}); rename yours, "
+            f"{', '.join(missing)} (it has {listed(frame.columns)}); rename yours, "
             f"e.g. frame.rename(columns={{'your_column': {missing[0]!r}}})."
         )
     empty = frame[["source", "target"]].isna().any(axis=1)
@@ -75,7 +80,10 @@ def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             f"row {empty[empty].index[0]} of the network names no gene; fill or drop it."
         )
-    edges = frame[["source", "target"]].astype(str)
+    edges = pd.DataFrame(index=frame.index)
+    for column in ("source", "target"):
+        names = clean_names(frame[column], f"the column {column} of the network")
+        edges[column] = pd.Series(names, index=frame.index, dtype=object)
     has_evidence = "evidence" in frame.columns
     edges["evidence"] = frame["evidence"].fillna("").astype(str) if has_evidence else ""
     return edges
@@ -83,15 +91,15 @@ def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _signs(frame: pd.DataFrame, edges: pd.DataFrame) -> pd.Series:
     column = "sign" if "sign" in frame.columns else "weight"
-    value = pd.to_numeric(frame[column], errors="coerce")
+    value = pd.to_numeric(frame[column].astype(object), errors="coerce").astype(float)
     sign = np.sign(value) if column == "weight" else value
     bad = ~(sign.isin([-1, 1]) & np.isfinite(value))
     if bad.any():
         row = bad[bad].index[0]
         raise ValueError(
             f"row {row} of the network ({edges.at[row, 'source']} → {edges.at[row, 'target']}) has "
-            f"{column} {frame.at[row, column]}; use +1 (activates) or -1 (inhibits), and two "
-            "rows for dual regulation."
+            f"{column} {str(frame.at[row, column])[:60]}; use +1 (activates) or -1 (inhibits), and "
+            "two rows for dual regulation."
         )
     return sign.astype(np.int8)
 

@@ -18,6 +18,7 @@ from aligned.config import Config
 from aligned.data.bundle import check_yardstick
 from aligned.data.rows import Rows
 from aligned.decisions import decide
+from aligned.files import lock, tidy
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.loop import store
 from aligned.loop.problem import SCORES, Problem
@@ -65,6 +66,9 @@ class Explanation:
 
 class Aligned:
     """Adaptive data-knowledge alignment: a neural model, a GRN, and an adapter that chooses.
+
+    A refinement changes what is deduced; the graph that a GNN passes embeddings over stays that of
+    the network as it was given.
 
     Parameters
     ----------
@@ -154,22 +158,30 @@ class Aligned:
         ------
         ValueError
             Data, network or schedule cannot be used; the message says what to mend.
+        RuntimeError
+            Another process is writing checkpoints there.
         """
         phases = parse_schedule(schedule)
         if resume and checkpoint is None:
             raise ValueError("resume=True needs checkpoint=<folder>, where the earlier run wrote.")
         self._start(data, kb, yardstick, complete_kb)
-        folder = Path(checkpoint) if checkpoint is not None else None
-        if folder is not None and resume:
-            self._resume(folder, phases)
-        return self._run(phases, max_rounds, folder, progress)
+        if checkpoint is None:
+            self._run(phases, max_rounds, None, progress)
+            return self
+        folder = Path(checkpoint)
+        with lock(folder):
+            if folder.is_dir():
+                tidy(folder)
+            if resume:
+                self._resume(folder, phases)
+            self._run(phases, max_rounds, folder, progress)
+        return self
 
     def extend(
         self,
         schedule: str,
         *,
         max_rounds: int = 5,
-        checkpoint: str | Path | None = None,
         progress: bool = False,
     ) -> Aligned:
         """Go on to a schedule that begins with the phases done so far.
@@ -187,7 +199,7 @@ class Aligned:
 
         Parameters
         ----------
-        schedule, max_rounds, checkpoint, progress
+        schedule, max_rounds, progress
             As in `fit`.
 
         Raises
@@ -208,8 +220,8 @@ class Aligned:
                 f"schedule {schedule!r} does not begin with the phases done, "
                 f"{stage_name(self.done)!r}; give a longer one, or fork the model before."
             )
-        folder = Path(checkpoint) if checkpoint is not None else None
-        return self._run(phases, max_rounds, folder, progress)
+        self._run(phases, max_rounds, None, progress)
+        return self
 
     def fork(self) -> Aligned:
         """A copy that can go its own way (`extend`); the data are shared, not copied."""
@@ -221,8 +233,8 @@ class Aligned:
 
     def _run(
         self, phases: list[str] | None, max_rounds: int, folder: Path | None, progress: bool
-    ) -> Aligned:
-        """The phases that are still to come; each is scored and, with a folder, stored."""
+    ) -> None:
+        """Run all phases that are to come, with a checkpoint of each."""
         todo = tqdm(
             desc="A/R phases",
             total=None if phases is None else len(phases) + 2,
@@ -236,7 +248,6 @@ class Aligned:
                 if folder is not None:
                     store.save(self, folder / stage)
                 todo.update()
-        return self
 
     def _start(
         self,
@@ -447,11 +458,25 @@ class Aligned:
     # ------------------------------------------------------------------------------ storing
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model to a folder (JSON, CSV, safetensors; no pickles), all or nothing."""
+        """Write the model to a folder (JSON, CSV, safetensors; no pickles), all or nothing.
+
+        Raises
+        ------
+        FileExistsError
+            The folder holds anything but an earlier model.
+        """
         self._check_fitted()
         return store.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Aligned:
-        """Read a model that `save` or a checkpoint wrote."""
+        """Read a model that `save` or a checkpoint wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            The folder holds no model.
+        ValueError
+            A file is missing or not the one that was saved, or an older version saved it.
+        """
         return store.load(cls, Path(folder))

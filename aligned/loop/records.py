@@ -71,23 +71,29 @@ class Yardsticks:
     original: KnowledgeBase
     complete: KnowledgeBase | None = None
 
+    def deduce(self, kb: KnowledgeBase, rows: Rows, genes: tuple[str, ...]) -> Int8:
+        """What a network says of these rows and genes under the yardsticks' closure."""
+        return kb.deduce(rows.x, self.closing)[:, kb.columns(genes)]
+
     def deductions(
-        self, rows: Rows, refined: KnowledgeBase, genes: tuple[str, ...]
+        self, rows: Rows, refined: KnowledgeBase | None, genes: tuple[str, ...]
     ) -> dict[str, tuple[Int8, Bool]]:
-        """Yardstick -> (deduction, cells to score) on these rows."""
+        """Yardstick -> (deduction, cells to score) on these rows; ``refined`` only if given."""
         columns = self.original.columns(genes)
-        said = self.original.deduction(rows.x, self.closing)
-        original = said.delta[:, columns]
-        now = original
-        if refined is not self.original:
-            now = refined.deduce(rows.x, self.closing)[:, columns]
+        whole = self.original.deduction(rows.x, self.closing)
+        original, reached = whole.delta[:, columns], whole.reached[:, columns]
         result = {
             "original": (original, rows.counted),
-            "original, reached": (original, rows.counted & said.reached[:, columns]),
-            "refined": (now, rows.counted),
+            "original, reached": (original, rows.counted & reached),
         }
+        if refined is not None:
+            same = refined is self.original
+            result["refined"] = (
+                original if same else self.deduce(refined, rows, genes),
+                rows.counted,
+            )
         if self.complete is not None:
-            complete = self.complete.deduce(rows.x, self.closing)[:, columns]
+            complete = self.deduce(self.complete, rows, genes)
             result["heldout"] = (complete, rows.counted & (complete != original))
         return result
 

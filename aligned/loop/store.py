@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,38 +18,43 @@ from safetensors.torch import load_file, save_file
 
 from aligned.config import Config
 from aligned.data.rows import Rows
+from aligned.files import is_empty, new_folder, recover
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.loop.problem import Problem
 from aligned.loop.records import Phase, Yardsticks
 from aligned.loop.training import Ensemble
 from aligned.neural import pick_device
+from aligned.records import check_replaceable, read_record, write_record
 
 if TYPE_CHECKING:
     from aligned.loop.model import Aligned
 
 __all__ = ["fingerprint", "load", "restore", "save"]
 
-FORMAT = 1
+#: 2: the description holds the checksums of the files beside it, and its own.
+FORMAT = 2
+FILES = (
+    "arrays.safetensors",
+    "closures.csv",
+    "edges.csv",
+    "edges_original.csv",
+    "edits.csv",
+    "history.csv",
+    "networks.safetensors",
+)
 
 
 def save(model: Aligned, folder: Path) -> Path:
     """Write a fitted model; see `Aligned.save`."""
     folder = folder.absolute()
-    foreign = folder.exists() and not (folder / "model.json").is_file()
-    if foreign and not (folder.is_dir() and not any(folder.iterdir())):
+    recover(folder)
+    if folder.exists() and not (folder / "model.json").is_file() and not is_empty(folder):
         raise FileExistsError(
             f"{folder} exists and holds no model; name another folder, or empty it first."
         )
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        _write(model, partial)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    check_replaceable(folder, "model.json", FILES)
+    with new_folder(folder) as part:
+        _write(model, part)
     return folder
 
 
@@ -75,7 +80,6 @@ def _write(model: Aligned, folder: Path) -> None:
         "names": model.kb.names,
         "fingerprint": fingerprint(problem, model.yardsticks),
     }
-    (folder / "model.json").write_text(json.dumps(meta), encoding="utf-8")
     model.yardsticks.original.to_edges().to_csv(folder / "edges_original.csv", index=False)
     model.kb.to_edges().to_csv(folder / "edges.csv", index=False)
     model.edits.to_csv(folder / "edits.csv", index=False)
@@ -96,6 +100,7 @@ def _write(model: Aligned, folder: Path) -> None:
     save_arrays(
         {k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / "arrays.safetensors"
     )
+    write_record(meta, folder / "model.json", [folder / name for name in FILES])
 
 
 def _regulators(kb: KnowledgeBase) -> list[str]:
@@ -123,22 +128,37 @@ def fingerprint(problem: Problem, yardsticks: Yardsticks) -> str:
 
 
 def _meta(folder: Path) -> dict[str, Any]:
+    """Description of the model in a folder, every file of which is the one that was saved."""
+    recover(folder)
     path = folder / "model.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder} holds no model (no model.json); give the folder that `save`, a checkpoint "
             "or `aligned fit --out` wrote."
         )
-    try:
-        meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as fault:
-        raise ValueError(f"{path} is damaged ({fault.msg}); fit the model again.") from None
+    meta = read_record(path, "fit the model again, or copy its folder anew")
     if meta.get("format") != FORMAT:
+        found = meta.get("format")
+        which = "an older" if isinstance(found, int) and found < FORMAT else "another"
         raise ValueError(
-            f"{folder} was written in format {meta.get('format')}, this version reads {FORMAT}; "
+            f"{folder} was saved by {which} version (format {found}, this version reads {FORMAT}); "
             "fit the model again."
         )
+    if not set(FILES) <= set(meta.get("files", ())):
+        raise ValueError(f"{path} is damaged, it names no checksums; fit the model again.")
     return meta
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Say in one sentence where files are as they were saved, but mean nothing to this version."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"{folder} cannot be read as a model by this version ({type(error).__name__}: "
+            f"{' '.join(str(error).split())}); fit the model again."
+        ) from error
 
 
 def _read_kb(folder: Path, meta: dict[str, Any], file: str, which: str) -> KnowledgeBase:
@@ -164,12 +184,18 @@ def restore(model: Aligned, folder: Path) -> None:
             f"the checkpoint {folder} was written for other data, another network or another "
             "yardstick; use another checkpoint folder."
         )
-    _fill(model, folder, meta)
+    with _reading(folder):
+        _fill(model, folder, meta)
 
 
 def load(cls: type[Aligned], folder: Path) -> Aligned:
     """Read a model for prediction; see `Aligned.load`."""
     meta = _meta(folder)
+    with _reading(folder):
+        return _model(cls, folder, meta)
+
+
+def _model(cls: type[Aligned], folder: Path, meta: dict[str, Any]) -> Aligned:
     model = cls(Config(**meta["config"]))
     original = _read_kb(folder, meta, "edges_original.csv", "original")
     n, m = len(meta["genes"]), len(meta["measured"])

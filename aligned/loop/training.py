@@ -26,7 +26,7 @@ from aligned.knowledge import KnowledgeBase
 from aligned.loop.problem import SCORES, Problem
 from aligned.neural import ResponseModel, class_weights, cross_entropy, features, graph_operator
 
-__all__ = ["Ensemble", "Outputs"]
+__all__ = ["Ensemble", "Outputs", "adam"]
 
 Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
@@ -233,12 +233,7 @@ class Ensemble:
         config, model = self.config, self.models[j]
         generator = torch.Generator().manual_seed(_seed(config.seed, j, phase))
         draws = torch.Generator(self.device).manual_seed(_seed(config.seed, j, phase))
-        optimiser = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        optimiser = adam(model, config)
         chooser = _Chooser(self, model, draws)
         model.train()
         for _ in range(steps):
@@ -313,6 +308,13 @@ class _Chooser:
         a = torch.zeros_like(batch.delta)
         a[row, gene] = (cells.detach() > 0).to(a.dtype)
         return surrogate / max(len(cells), 1), fuse(batch.call, batch.delta, a)
+
+
+def adam(model: ResponseModel, config: Config) -> torch.optim.Optimizer:
+    """The method's optimiser: Adam with decoupled weight decay (AdamW)."""
+    return torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def _joined(batches: list[_Pool]) -> _Pool:

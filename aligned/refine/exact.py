@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from aligned.knowledge import Rule
 from aligned.refine.evidence import Evidence
 
-__all__ = ["Problem", "Reach", "carried", "change_table", "deltas", "effects", "search_columns"]
+__all__ = ["Objective", "Reach", "carried", "change_table", "deltas", "effects", "search_columns"]
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float32]
@@ -34,7 +34,7 @@ TIE_EDIT, TIE_DUAL = 1e-5, 1e-6
 
 
 @dataclass(frozen=True)
-class Problem:
+class Objective:
     """Everything the exact criterion needs besides the edges.
 
     Attributes
@@ -56,7 +56,7 @@ class Problem:
     rule: Rule
 
     @classmethod
-    def build(cls, evidence: Evidence, reg: Index, rule: Rule) -> Problem:
+    def build(cls, evidence: Evidence, reg: Index, rule: Rule) -> Objective:
         """The problem of this evidence."""
         up, down = evidence.zero - evidence.up, evidence.zero - evidence.down
         return cls(evidence, up, down, reg, rule)
@@ -71,7 +71,7 @@ class Problem:
         """Misfit of deducing 0 everywhere."""
         return float((self.evidence.up + self.evidence.down).sum(dtype=np.float64))
 
-    def at_columns(self, cols: Index) -> Problem:
+    def at_columns(self, cols: Index) -> Objective:
         """The same problem on some of the columns."""
         return replace(self, gain_up=self.gain_up[:, cols], gain_down=self.gain_down[:, cols])
 
@@ -96,7 +96,7 @@ class Reach:
         return Reach(self.positive[rows][:, cols], self.negative[rows][:, cols])
 
 
-def steps_of(problem: Problem, block: State) -> Steps:
+def steps_of(problem: Objective, block: State) -> Steps:
     """Single steps among regulators from their states (r × r): unsigned and signed.
 
     *Transposed* (target, source); sparse where the block is large and sparse.
@@ -110,7 +110,7 @@ def steps_of(problem: Problem, block: State) -> Steps:
 
 
 def reach(
-    problem: Problem,
+    problem: Objective,
     steps: Steps,
     start: Index,
     length: int,
@@ -175,7 +175,7 @@ def shifted(
     )
 
 
-def signs(problem: Problem, counts: Counts) -> tuple[Bool, Bool]:
+def signs(problem: Objective, counts: Counts) -> tuple[Bool, Bool]:
     """Whether up, and whether down, is an effect of each perturbed regulator; two (q, J)."""
     pos, neg = counts
     if problem.majority:
@@ -185,7 +185,7 @@ def signs(problem: Problem, counts: Counts) -> tuple[Bool, Bool]:
     return pos > 0.5, neg > 0.5
 
 
-def effects(problem: Problem, counts: Counts) -> State:
+def effects(problem: Objective, counts: Counts) -> State:
     """Effect of each perturbed regulator on each gene, int8 in {-1, 0, 1}: up less down."""
     up, down = signs(problem, counts)
     return up.view(np.int8) - down.view(np.int8)
@@ -207,7 +207,7 @@ def misfits(delta: npt.NDArray[Any], up: Float, down: Float) -> Float:
 # ------------------------------------------------------------------------ all single changes
 
 
-def change_table(problem: Problem, walks: Reach, state: State) -> Float:
+def change_table(problem: Objective, walks: Reach, state: State) -> Float:
     """Change in misfit if one pair took another state; float32 of shape (4, r, J).
 
     ``problem`` is that of the J columns of ``state`` (r, J); the reach is held fixed.
@@ -221,7 +221,7 @@ def change_table(problem: Problem, walks: Reach, state: State) -> Float:
     return table
 
 
-def _by_products(problem: Problem, walks: Reach, state: State, rows: Index) -> Float:
+def _by_products(problem: Objective, walks: Reach, state: State, rows: Index) -> Float:
     """`change_table` over rows that perturb one regulator, boolean rule, as matrix products.
 
     Turning a sign on or off for one perturbed regulator has a known price per cell; an edge
@@ -269,7 +269,7 @@ def _product(left: Float, right: Float) -> Float:
     return out
 
 
-def _by_regulator(problem: Problem, walks: Reach, state: State, rows: Index) -> Float:
+def _by_regulator(problem: Objective, walks: Reach, state: State, rows: Index) -> Float:
     """`change_table` for any rule and any perturbations, one regulator at a time."""
     x = problem.evidence.x[rows]
     table = np.zeros((4, *state.shape), dtype=np.float32)
@@ -298,7 +298,7 @@ def _by_regulator(problem: Problem, walks: Reach, state: State, rows: Index) -> 
 
 
 def edit_table(
-    problem: Problem,
+    problem: Objective,
     walks: Reach,
     state: State,
     original: State,
@@ -323,7 +323,7 @@ def edit_table(
 
 
 def search_columns(
-    problem: Problem,
+    problem: Objective,
     walks: Reach,
     state: State,
     original: State,

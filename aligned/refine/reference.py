@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.refine.evidence import check_responses, gather
-from aligned.refine.exact import Problem, Reach, carried, deltas, effects, reach, steps_of
+from aligned.refine.exact import Objective, Reach, carried, deltas, effects, reach, steps_of
 
 __all__ = ["identifiable", "single_overexpressions"]
 
@@ -81,7 +81,7 @@ def identifiable(
     asked = Rule.of(k, rule)
     responses = check_responses(truth, x, truth.deduce(x, asked), None, None, "evidence")
     evidence = gather(responses, truth.regulator_index)
-    seen = _Seen(Problem.build(evidence, truth.regulator_index, asked), state)
+    seen = _Seen(Objective.build(evidence, truth.regulator_index, asked), state)
     for i in np.random.default_rng(seed).permutation(len(s)):
         seen.put_back(int(s[i]), int(j[i]), wanted[s[i], j[i]])
     return truth.with_state(state, evidence="noise")
@@ -90,7 +90,7 @@ def identifiable(
 class _Seen:
     """Edge states that explain all responses, changed only where none of them moves."""
 
-    def __init__(self, problem: Problem, state: Int8) -> None:
+    def __init__(self, problem: Objective, state: Int8) -> None:
         self.problem, self.state = problem, state
         self.place = {int(column): i for i, column in enumerate(problem.reg)}
         self.walks = self._reach()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.refine.evidence import Responses, check_responses, gather, replicate_error
-from aligned.refine.exact import Problem
+from aligned.refine.exact import Objective
 from aligned.refine.nullcheck import agreement_p_value, level
 from aligned.refine.relaxation import Schedule, lam_bound
 from aligned.refine.report import Refinement, harm_note, report, unchanged
@@ -139,6 +140,7 @@ def auto_edit_cost(error_rate: float, density: float) -> float:
     return 0.5 + math.log((1 - d) / d) / math.log(2 * (1 - e) / e)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # thousands of small products: none to share
 def refine(
     kb: KnowledgeBase,
     x: object,
@@ -230,7 +232,7 @@ def refine(
             f"t·u·(u - e^-t) = {lam_bound(t):.4g} (u = e^(-t/2)); lower lam, change t, or leave "
             "lam out."
         )
-    problem = Problem.build(gathered, wide.regulator_index, rule)
+    problem = Objective.build(gathered, wide.regulator_index, rule)
     start = Network(problem, pairs, pairs, cost)
     before = start.misfit + problem.silent
 

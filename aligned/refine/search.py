@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from aligned.knowledge import state_of
 from aligned.refine import exact
-from aligned.refine.exact import TIE_DUAL, TIE_EDIT, Problem, Reach, State
+from aligned.refine.exact import TIE_DUAL, TIE_EDIT, Objective, Reach, State
 from aligned.refine.relaxation import Relaxed, Schedule, relax
 
 __all__ = ["GAIN", "Found", "Network", "edit_gains", "polish", "search", "unexplained_share"]
@@ -52,7 +52,7 @@ class Network:
         Changes among regulators judged so far.
     """
 
-    def __init__(self, problem: Problem, state: State, original: State, edit_cost: float) -> None:
+    def __init__(self, problem: Objective, state: State, original: State, edit_cost: float) -> None:
         self.problem, self.original, self.edit_cost = problem, original, edit_cost
         self.evaluations = 0
         self.place = {int(column): i for i, column in enumerate(problem.reg)}
@@ -288,7 +288,7 @@ class Network:
 
 
 def polish(
-    problem: Problem,
+    problem: Objective,
     starts: list[State],
     original: State,
     edit_cost: float,
@@ -373,7 +373,7 @@ class Found:
 
 
 def search(
-    problem: Problem,
+    problem: Objective,
     original: State,
     edit_cost: float,
     schedule: Schedule,

@@ -1,11 +1,7 @@
 """The parts of the method, one at a time: what each brings (notebook 06)."""
 
 from companion.ablations.estimators import EstimatorSettings, EstimatorTables, run_estimators
-from companion.ablations.reliability import (
-    ReliabilitySettings,
-    ReliabilityTables,
-    run_reliability,
-)
+from companion.ablations.reliability import ReliabilityTables
 from companion.ablations.run import AblationSettings, AblationTables, run_ablations
 
 __all__ = [
@@ -13,9 +9,7 @@ __all__ = [
     "AblationTables",
     "EstimatorSettings",
     "EstimatorTables",
-    "ReliabilitySettings",
     "ReliabilityTables",
     "run_ablations",
     "run_estimators",
-    "run_reliability",
 ]

@@ -26,7 +26,7 @@ from aligned.alignment import (
 )
 from aligned.config import Config
 from aligned.data import Bundle, folds, with_split
-from aligned.loop import Aligned
+from aligned.loop import Aligned, adam
 
 __all__ = ["CLOSE", "EstimatorSettings", "EstimatorTables", "run_estimators"]
 
@@ -143,7 +143,7 @@ class _Task:
         draws = torch.Generator().manual_seed(seed)
         row, gene = allowed_cells(self.delta, self.seen, config).nonzero(as_tuple=True)
         noise = self._noise(network, row, gene, config, draws)
-        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        optimiser = adam(network, config)
         baseline: torch.Tensor | None = None
         curve: list[dict[str, float]] = []
         seconds, arrived = 0.0, (float("nan"), float("nan"))

@@ -6,27 +6,17 @@ something else than the network: elsewhere there is nothing to choose.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
-from aligned.config import Config
-from aligned.data import Bundle, Rows, folds
-from aligned.knowledge import KnowledgeBase
 from aligned.scores import bootstrap_weights
-from companion.ablations.run import FULL, VARIANTS, fit_variant
-from companion.fits import first_perturbed, fold_data, one_thread_each
-from companion.statistics import with_columns
+from companion.engine import Results
+from companion.statistics import interval, ratio, with_columns
 
-__all__ = ["REASONS", "RULES", "ReliabilitySettings", "ReliabilityTables", "run_reliability"]
+__all__ = ["REASONS", "RULES", "ReliabilityTables"]
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float64]
@@ -44,31 +34,6 @@ RULES = ("always the network", "always the symbols", "a fair coin", "chosen side
 
 #: Bins of the reliability diagram.
 N_BINS = 10
-
-
-@dataclass(frozen=True)
-class ReliabilitySettings:
-    """What to run; ``variants`` are some of `companion.ablations.run.VARIANTS`."""
-
-    config: Config = field(default_factory=Config)
-    variants: tuple[str, ...] = (FULL, "no Inc")
-    split: str = "control_safe"
-    seeds: tuple[int, ...] = (0, 1, 2)
-    n_folds: int = 5
-    n_boot: int = 1000
-    n_jobs: int = 2
-
-    def __post_init__(self) -> None:
-        unknown = [v for v in self.variants if v not in VARIANTS]
-        if unknown:
-            listed = ", ".join(map(repr, VARIANTS))
-            raise ValueError(f"there is no variant {unknown[0]!r}; use some of {listed}.")
-        if not self.seeds or not self.variants:
-            raise ValueError("give at least one seed and one variant.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -93,169 +58,87 @@ class ReliabilityTables:
     bins: pd.DataFrame
     ranking: pd.DataFrame
 
-
-@dataclass(frozen=True)
-class _Cells:
-    """Cells of disagreement: condition, who is right, whether it changed, and every reason."""
-
-    row: Int
-    network: Bool
-    symbols: Bool
-    chosen: Bool
-    changed: Bool
-    reasons: dict[str, Float]
-
     @classmethod
-    def joined(cls, parts: Sequence[_Cells]) -> _Cells:
-        """All folds and seeds in one."""
+    def of(cls, results: Results, n_boot: int = 1000) -> ReliabilityTables:
+        """Look at every cell of disagreement that `run_ablations` kept."""
+        group = results.counts.drop_duplicates("condition").set_index("condition")["group"]
+        names = [name for name in results.conditions["condition"] if name in group.index]
+        weights = bootstrap_weights(list(group.loc[names]), n_boot, 0)
+        n_seeds = results.counts["seed"].nunique()
+        right: list[dict[str, object]] = []
+        bins: list[dict[str, object]] = []
+        ranking: list[dict[str, object]] = []
+        place = pd.Index(names)
+        for variant, table in results.more["cells"].groupby("arm", sort=False):
+            cells = table.assign(row=place.get_indexer(table["condition"]))
+            right += [{"variant": variant, **r} for r in _right(cells, weights, n_seeds)]
+            bins += [{"variant": variant, **r} for r in _bins(cells, weights, n_seeds)]
+            ranking += [{"variant": variant, **r} for r in _ranking(cells, weights)]
         return cls(
-            np.concatenate([p.row for p in parts]),
-            np.concatenate([p.network for p in parts]),
-            np.concatenate([p.symbols for p in parts]),
-            np.concatenate([p.chosen for p in parts]),
-            np.concatenate([p.changed for p in parts]),
-            {r: np.concatenate([p.reasons[r] for p in parts]) for r in REASONS},
+            with_columns(right, ["variant", "cells", "rule", "share", "low", "high", "n"]),
+            with_columns(bins, ["variant", "reason", "left", "right", "n", "share", "low", "high"]),
+            with_columns(ranking, ["variant", "reason", "auroc", "low", "high"]),
         )
-
-
-def run_reliability(
-    bundle: Bundle, settings: ReliabilitySettings, progress: bool = True
-) -> ReliabilityTables:
-    """Fit the variants fold by fold and look at every cell of disagreement."""
-    rows = Rows.of(bundle.data, bundle.kb)
-    jobs = [
-        (variant, seed, table[fold])
-        for seed in settings.seeds
-        for table in [folds(bundle.data, settings.split, settings.n_folds, seed)]
-        for variant in settings.variants
-        for fold in table.columns
-    ]
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_cells)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, *job)
-        for job in jobs
-    )
-    done = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
-    weights = bootstrap_weights(list(first_perturbed(rows, bundle.kb)), settings.n_boot, 0)
-    right: list[dict[str, object]] = []
-    bins: list[dict[str, object]] = []
-    ranking: list[dict[str, object]] = []
-    for variant in settings.variants:
-        cells = _Cells.joined([d for job, d in zip(jobs, done, strict=True) if job[0] == variant])
-        right += [{"variant": variant, **r} for r in _right(cells, weights, len(settings.seeds))]
-        bins += [{"variant": variant, **r} for r in _bins(cells, weights, len(settings.seeds))]
-        ranking += [{"variant": variant, **r} for r in _ranking(cells, weights)]
-    return ReliabilityTables(
-        with_columns(right, ["variant", "cells", "rule", "share", "low", "high", "n"]),
-        with_columns(bins, ["variant", "reason", "left", "right", "n", "share", "low", "high"]),
-        with_columns(ranking, ["variant", "reason", "auroc", "low", "high"]),
-    )
-
-
-def _cells(
-    data: AnnData,
-    kb: KnowledgeBase,
-    yardstick: Mapping[str, Any],
-    settings: ReliabilitySettings,
-    variant: str,
-    seed: int,
-    labels: pd.Series,
-) -> _Cells:
-    """The cells of disagreement of one fold's test conditions."""
-    with one_thread_each(settings.n_jobs):
-        here = fold_data(data, labels, settings.split)
-        model = fit_variant(here, kb, yardstick, settings.config, variant, seed)
-        test = model.problem.test
-        said = model.predict(test.x)
-        trust = np.mean([out.adapter for out in model.ensemble.outputs(test.x)], axis=0)
-    place = {name: i for i, name in enumerate(map(str, data.obs_names))}
-    condition = np.array([place[str(name)] for name in test.names])
-    clash = (said.neural != said.symbolic) & (said.symbolic != 0) & test.counted
-    row, gene = clash.nonzero()
-    network, symbols = (side[clash] == test.y[clash] for side in (said.neural, said.symbolic))
-    return _Cells(
-        condition[row],
-        network,
-        symbols,
-        np.where(said.adapter[clash] == 1, symbols, network),
-        test.y[clash] != 0,
-        {
-            "adapter": trust[clash].astype(np.float64),
-            "weight": model.problem.w[gene],
-            "doubt": 1 - said.probabilities.max(axis=2)[clash].astype(np.float64),
-        },
-    )
 
 
 # ---------------------------------------------------------------------------------- summaries
 
 
-def _share(part: Bool, within: Bool, row: Int, weights: Int) -> dict[str, float]:
-    """Share of the cells ``within`` that are in ``part``, with an interval over perturbations."""
-    n = weights.shape[1]
+def _share(cells: pd.DataFrame, part: Bool, within: Bool, weights: Int) -> dict[str, float]:
+    """Share of the cells ``within`` that are in ``part``, with an interval over conditions."""
+    row, n = cells["row"].to_numpy(), weights.shape[1]
     top = np.bincount(row[part & within], minlength=n)
     below = np.bincount(row[within], minlength=n)
-    return _with_interval(_divide(top.sum(), below.sum()), _divide(weights @ top, weights @ below))
+    return dict(zip(("share", "low", "high"), ratio(top, below, weights), strict=True))
 
 
-def _divide(part: npt.ArrayLike, whole: npt.ArrayLike) -> Float:
-    top, below = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    return np.divide(top, below, out=np.full_like(below, np.nan), where=below > 0)
-
-
-def _with_interval(value: npt.ArrayLike, drawn: Float, name: str = "share") -> dict[str, float]:
-    known = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
-    return {name: float(np.asarray(value)), "low": float(low), "high": float(high)}
-
-
-def _right(cells: _Cells, weights: Int, n_seeds: int) -> list[dict[str, object]]:
+def _right(cells: pd.DataFrame, weights: Int, n_seeds: int) -> list[dict[str, object]]:
+    changed, network, symbols, chosen = (
+        cells[name].to_numpy(bool) for name in ("changed", "network", "symbols", "chosen")
+    )
+    sides = {
+        "always the network": network,
+        "always the symbols": symbols,
+        "chosen side": chosen,
+        "an oracle": network | symbols,
+    }
+    twice = pd.concat([cells, cells], ignore_index=True)  # a coin: half of either side
+    places = {"all": np.ones_like(changed), "changed": changed, "unchanged": ~changed}
     rows: list[dict[str, object]] = []
-    everywhere = np.ones_like(cells.changed)
-    places = {"all": everywhere, "changed": cells.changed, "unchanged": ~cells.changed}
     for name, within in places.items():
-        sides = {
-            "always the network": cells.network,
-            "always the symbols": cells.symbols,
-            "chosen side": cells.chosen,
-            "an oracle": cells.network | cells.symbols,
-        }
         for rule in RULES:
-            if rule == "a fair coin":  # half of either side: both are lists of the same cells
-                twice = np.concatenate([cells.network, cells.symbols])
-                both = np.concatenate([within, within])
-                found = _share(twice, both, np.concatenate([cells.row, cells.row]), weights)
+            if rule == "a fair coin":
+                either, both = (np.concatenate(p) for p in ((network, symbols), (within, within)))
+                found = _share(twice, either, both, weights)
             else:
-                found = _share(sides[rule], within, cells.row, weights)
+                found = _share(cells, sides[rule], within, weights)
             rows.append({"cells": name, "rule": rule, **found, "n": within.sum() / n_seeds})
     return rows
 
 
-def _bins(cells: _Cells, weights: Int, n_seeds: int) -> list[dict[str, object]]:
+def _bins(cells: pd.DataFrame, weights: Int, n_seeds: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     edges = np.linspace(0, 1, N_BINS + 1)
-    for reason, value in cells.reasons.items():
-        place = np.clip(np.digitize(value, edges) - 1, 0, N_BINS - 1)
+    symbols = cells["symbols"].to_numpy(bool)
+    for reason in REASONS:
+        place = np.clip(np.digitize(cells[reason], edges) - 1, 0, N_BINS - 1)
         for b in np.unique(place):
             within = place == b
-            rows.append(
-                {
-                    "reason": reason,
-                    "left": edges[b],
-                    "right": edges[b + 1],
-                    "n": within.sum() / n_seeds,
-                    **_share(cells.symbols, within, cells.row, weights),
-                }
-            )
+            row: dict[str, object] = {"reason": reason, "left": edges[b], "right": edges[b + 1]}
+            row["n"] = within.sum() / n_seeds
+            rows.append(row | _share(cells, symbols, within, weights))
     return rows
 
 
-def _ranking(cells: _Cells, weights: Int) -> list[dict[str, object]]:
+def _ranking(cells: pd.DataFrame, weights: Int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    decided = cells.network != cells.symbols  # one of them is right
+    decided = cells[cells["network"] != cells["symbols"]]  # one of them is right
+    row, symbols = decided["row"].to_numpy(), decided["symbols"].to_numpy(bool)
     once = np.ones((1, weights.shape[1]), dtype=np.int64)
-    for reason, value in cells.reasons.items():
-        args = (value[decided], cells.symbols[decided], cells.row[decided])
-        found = _with_interval(auroc(*args, once)[0], auroc(*args, weights), "auroc")
+    for reason in REASONS:
+        value = decided[reason].to_numpy(np.float64)
+        low, high = interval(auroc(value, symbols, row, weights))
+        found = {"auroc": float(auroc(value, symbols, row, once)[0]), "low": low, "high": high}
         rows.append({"reason": reason, **found})
     return rows
 
@@ -285,5 +168,6 @@ def auroc(value: Float, positive: Bool, row: Int, weights: Int) -> Float:
         yes = np.bincount(level, cell * positive, minlength=len(levels))
         no = np.bincount(level, cell * ~positive, minlength=len(levels))
         below = np.concatenate([[0.0], np.cumsum(no)[:-1]]) if len(no) else no
-        found[i] = _divide(yes @ (below + no / 2), yes.sum() * no.sum())
+        pairs = yes.sum() * no.sum()
+        found[i] = yes @ (below + no / 2) / pairs if pairs else np.nan
     return found

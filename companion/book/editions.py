@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import BaseModel, Field
 
 from aligned._assets import asset
+from aligned.data import Yardstick
+from aligned.reading import SCHEMA, Settings, read_yaml
 
 __all__ = [
     "Edition",
@@ -80,6 +82,24 @@ class Edition:
         return Page(page=name, notebook=name, edition=self.name)
 
 
+class _PageEntry(BaseModel):
+    model_config = SCHEMA
+    page: str
+    notebook: str
+    edition: str = ""
+    parameters: Settings = Field(default_factory=dict)
+
+
+class _EditionFile(BaseModel):
+    model_config = SCHEMA
+    edition: str
+    title: str
+    data: str
+    yardstick: Yardstick
+    notebooks: dict[str, Settings] = Field(default_factory=dict)
+    pages: list[_PageEntry] | None = None
+
+
 def editions() -> list[str]:
     """Names of all editions.
 
@@ -97,7 +117,7 @@ def load_edition(name: str = DEFAULT) -> Edition:
     Raises
     ------
     ValueError
-        There is no such edition, or its file lacks a key; the message says which.
+        There is no such edition, or its file breaks its form; the message says where.
 
     Examples
     --------
@@ -111,20 +131,20 @@ def load_edition(name: str = DEFAULT) -> Edition:
     if not is_report(name) and name not in editions():
         listed = ", ".join(editions())
         raise ValueError(f"there is no edition {name!r}; use one of {listed}.")
-    raw = _read(name)
-    missing = [key for key in ("edition", "title", "data", "yardstick") if key not in raw]
-    if missing:
-        raise ValueError(f"edition {name!r} lacks the key {missing[0]!r} in its YAML; add it.")
-    pages = raw.get("pages")
+    given = read_yaml(edition_file(name), _EditionFile)
+    pages = given.pages
     if pages is None and name in editions():  # the book's own extra pages are in every edition
-        pages = _read(DEFAULT).get("pages")
+        pages = read_yaml(edition_file(DEFAULT), _EditionFile).pages
     return Edition(
         name=name,
-        title=str(raw["title"]),
-        data=str(raw["data"]),
-        yardstick=dict(raw["yardstick"]),
-        notebooks={key: dict(value or {}) for key, value in (raw.get("notebooks") or {}).items()},
-        pages=tuple(_page(entry, name) for entry in pages or ()),
+        title=given.title,
+        data=given.data,
+        yardstick=given.yardstick,
+        notebooks=given.notebooks,
+        pages=tuple(
+            Page(entry.page, entry.notebook, entry.edition or name, entry.parameters)
+            for entry in pages or ()
+        ),
     )
 
 
@@ -166,26 +186,3 @@ def edition_file(name: str) -> Path:
     if is_report(name):
         return Path(name) / "edition.yaml"
     return asset(f"notebooks/editions/{name}.yaml")
-
-
-def _read(name: str) -> dict[str, Any]:
-    path = edition_file(name)
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(raw, dict):
-        raise ValueError(f"edition {name!r} is not a YAML mapping; see the demo edition's file.")
-    return raw
-
-
-def _page(entry: Mapping[str, Any], edition: str) -> Page:
-    try:
-        return Page(
-            page=str(entry["page"]),
-            notebook=str(entry["notebook"]),
-            edition=str(entry.get("edition", edition)),
-            parameters=dict(entry.get("parameters") or {}),
-        )
-    except KeyError as error:
-        raise ValueError(
-            f"an entry under 'pages' of edition {edition!r} lacks the key {error}; "
-            "give it 'page' and 'notebook'."
-        ) from None

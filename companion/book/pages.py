@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 
 from aligned._assets import asset
+from aligned.files import check_place, lock, recover, scratch_beside, swap
 from companion.book.editions import DEFAULT, Edition, load_edition, workspace
 from companion.book.notebooks import (
     BookError,
@@ -78,8 +78,10 @@ def build_book(edition: str = DEFAULT, say: Callable[[str], None] = lambda line:
     need_book_extra()
     plan = load_edition(edition)
     folder = workspace(edition)
-    executed = execute_all(plan, folder, say, toc_pages())
-    return publish(_stage(folder, executed), folder, say)
+    check_place(folder / "html")
+    with lock(folder):
+        executed = execute_all(plan, folder, say, toc_pages())
+        return publish(_stage(folder, executed), folder, say)
 
 
 def publish(source: Path, folder: Path, say: Callable[[str], None]) -> Path:
@@ -92,6 +94,7 @@ def publish(source: Path, folder: Path, say: Callable[[str], None]) -> Path:
     """
     pages = toc_pages(source / "_toc.yml")
     html = folder / "html"
+    recover(html)
     stamp = folder / "html.sources"
     state = _fingerprint(source)
     if stamp.exists() and stamp.read_text() == state and not missing_pages(html, pages):
@@ -100,14 +103,11 @@ def publish(source: Path, folder: Path, say: Callable[[str], None]) -> Path:
     stamp.unlink(missing_ok=True)
     start = time.monotonic()
     say("pages")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".book-") as scratch:
-        _render(source, Path(scratch), folder / "book.log")
-        fresh = Path(scratch) / "_build" / "html"
+    with scratch_beside(html) as scratch:
+        _render(source, scratch, folder / "book.log")
+        fresh = scratch / "_build" / "html"
         check_pages(fresh, pages)
-        old = Path(scratch) / "old"
-        if html.exists():
-            html.rename(old)
-        fresh.rename(html)
+        swap(fresh, html)
     stamp.write_text(state)
     say(f"pages built in {time.monotonic() - start:.0f} s")
     return html / "index.html"

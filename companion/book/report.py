@@ -6,7 +6,6 @@ import hashlib
 import html
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 
 from aligned._assets import asset
 from aligned.data import Bundle, Rows, linked_conditions, save
+from aligned.files import check_place, is_empty, lock, recover, scratch_beside, swap, write_text
 from companion.book.editions import is_report, load_edition
 from companion.book.notebooks import digest_files, need_book_extra, parameters_of, sources
 from companion.book.pages import execute_all, publish
@@ -67,8 +67,15 @@ def build_report(
     need_book_extra()
     folder = Path(out).expanduser().resolve()
     _check_place(folder)
+    with lock(folder):
+        return _build(study, folder, changes or {}, say)
+
+
+def _build(
+    study: Study, folder: Path, changes: Mapping[str, Any], say: Callable[[str], None]
+) -> Path:
     bundle, notes = read_bundle(study)
-    chosen, more = _parameters(study, bundle, changes or {})
+    chosen, more = _parameters(study, bundle, changes)
     for line in (*notes, *more):
         say(f"note: {line}")
     _write_inputs(study, bundle, chosen, folder)
@@ -77,16 +84,16 @@ def build_report(
     source = _stage(folder, executed, study, bundle, [*notes, *more])
     publish(source, folder, say)
     index = folder / "index.html"
-    index.write_text(_INDEX.format(title=html.escape(study.title)), encoding="utf-8")
-    return index
+    return write_text(_INDEX.format(title=html.escape(study.title)), index)
 
 
 def _check_place(folder: Path) -> None:
-    is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    is_new = not folder.exists() or is_empty(folder)
     if not is_new and not is_report(str(folder)):
         raise ValueError(
             f"{folder} holds something that is no report of ours; name another folder with --out."
         )
+    check_place(folder / "index.html")
 
 
 # ---------------------------------------------------------------------- settings that fit
@@ -154,6 +161,8 @@ def _write_inputs(
         "notebooks": {name: dict(parameters) for name, parameters in chosen.items()},
         "pages": [],
     }
+    text = yaml.safe_dump(edition, sort_keys=False, allow_unicode=True)
+    write_text(text, folder / "edition.yaml")  # first: by it the next run knows its place
     digest = hashlib.sha256()
     settings = replace(study, notebooks=None)
     digest.update(repr(settings).encode())
@@ -162,18 +171,12 @@ def _write_inputs(
     root = sources()[1]
     digest_files(digest, sorted((root / "aligned" / "data").rglob("*.py")), root)
     stamp, data = folder / "data.sources", folder / "data"
+    recover(data)
     if not (stamp.exists() and stamp.read_text() == digest.hexdigest() and data.is_dir()):
         stamp.unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".data-") as scratch:
-            fresh = save(bundle, Path(scratch) / "data")
-            if data.exists():
-                data.rename(Path(scratch) / "old")
-            fresh.rename(data)
+        with scratch_beside(data) as scratch:
+            swap(save(bundle, scratch / "data"), data)
         stamp.write_text(digest.hexdigest())
-    text = yaml.safe_dump(edition, sort_keys=False, allow_unicode=True)
-    part = folder / ".edition.yaml"
-    part.write_text(text, encoding="utf-8")
-    part.replace(folder / "edition.yaml")
 
 
 def _stage(
@@ -208,15 +211,16 @@ def _stage(
 def _config(title: str) -> dict[str, Any]:
     """The book's own settings, without what only the book has: references, API, data cards."""
     config = yaml.safe_load(asset("_config.yml").read_text(encoding="utf-8"))
-    config.update({"title": title, "author": "", "copyright": ""})
+    config.update({"title": " ".join(title.split()), "author": "", "copyright": ""})
     config.pop("bibtex_bibfiles", None)
     sphinx = config["sphinx"]
-    sphinx["local_extensions"] = {"offline_book": "book/_ext"}
+    sphinx["local_extensions"] = dict.fromkeys(("offline_book", "literal_titles"), "book/_ext")
     own = ("autodoc", "napoleon", "bibtex")
     kept = [name for name in sphinx["extra_extensions"] if not name.endswith(own)]
     sphinx["extra_extensions"] = kept
     settings = sphinx["config"].items()
     sphinx["config"] = {key: value for key, value in settings if not key.startswith(own)}
+    sphinx["config"]["smartquotes"] = False  # names keep their quotes and dashes
     return config
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from aligned.data import Bundle, guess_kind, perturbed_genes
 from companion.book.study import Study
+from companion.literal import markdown_text, raw_html
 
 __all__ = ["card_page", "welcome_page"]
 
@@ -26,7 +26,7 @@ simple rules, and which edges would the data have changed? Start with the
 def welcome_page(title: str, bundle: Bundle, notebooks: list[tuple[str, dict[str, Any]]]) -> str:
     """The first page: what the report is about, and the answer of every analysis."""
     page = _ABOUT.format(
-        title=_plain(title),
+        title=markdown_text(title),
         conditions=bundle.data.n_obs,
         genes=bundle.data.n_vars,
         edges=f"{bundle.kb.n_edges:,}",
@@ -34,7 +34,7 @@ def welcome_page(title: str, bundle: Bundle, notebooks: list[tuple[str, dict[str
     for name, node in notebooks:
         page += f"## [{_heading(node) or name}](notebooks/{name}.ipynb)\n\n"
         answer = _answer(node)
-        page += f"```{{raw}} html\n{answer}\n```\n\n" if answer else ""
+        page += f"{raw_html(answer)}\n\n" if answer else ""
     return page
 
 
@@ -54,13 +54,13 @@ def card_page(study: Study, bundle: Bundle, notes: list[str]) -> str:
         rule += "" if study.threshold is None else f", |log fold change| ≥ {study.threshold:g}"
     rows = [
         ("What", study.what or "responses and network of your own"),
-        ("Files", ", ".join(f"`{path.name}`" for path in study.files())),
+        ("Files", ", ".join(path.name for path in study.files())),
         ("Licence", study.licence),
         ("Citation", study.citation or "none given"),
         ("Conditions", data.n_obs),
         ("Perturbed genes", len(perturbed)),
         ("Measured genes", data.n_vars),
-        ("Gene ids", ids if ids.startswith("of") else f"look like {_plain(ids)}"),
+        ("Gene ids", ids if ids.startswith("of") else f"look like {ids}"),
         ("Responses", rule),
         ("Cells measured", f"{observed.mean():.1%}"),
         ("Down, of measured", f"{np.mean(changed == -1):.1%}"),
@@ -79,8 +79,10 @@ def card_page(study: Study, bundle: Bundle, notes: list[str]) -> str:
         ("Gene sets", len(bundle.gene_sets)),
         ("Yardstick", f"paths of up to {study.yardstick['k']}, {study.yardstick['rule']}"),
     ]
-    body = "".join(f"| {_cell(name)} | {_cell(value)} |\n" for name, value in rows)
-    noticed = "".join(f"- {_plain(line)}\n" for line in notes) or "- nothing out of the ordinary\n"
+    body = "".join(f"| {name} | {markdown_text(value)} |\n" for name, value in rows)
+    noticed = (
+        "".join(f"- {markdown_text(line)}\n" for line in notes) or "- nothing out of the ordinary\n"
+    )
     return (
         f"# Data card\n\n| | |\n| --- | --- |\n{body}\n"
         "A condition whose perturbed gene is no regulator gets no help from the network; a target "
@@ -108,14 +110,3 @@ def _answer(node: dict[str, Any]) -> str:
                 ]
                 return "".join(found[0]).strip() if found else ""
     return ""
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float) and math.isnan(value):
-        return ""
-    return _plain(str(value)).replace("|", "\\|")
-
-
-def _plain(text: str) -> str:
-    """Text of the reader's that must not act as markup."""
-    return " ".join(text.replace("<", "&lt;").replace("$", "\\$").replace("{{", "{ {").split())

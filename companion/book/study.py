@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -19,6 +17,7 @@ from aligned._assets import asset
 from aligned.data import (
     DEFAULT_YARDSTICK,
     Bundle,
+    Yardstick,
     assemble,
     load_data,
     load_edges,
@@ -26,6 +25,8 @@ from aligned.data import (
     read_responses,
 )
 from aligned.data import load as load_bundle
+from aligned.files import scratch_beside
+from aligned.reading import SCHEMA, Settings, read_yaml, reason
 from companion.book.notebooks import notebooks
 
 __all__ = [
@@ -63,13 +64,15 @@ class Study:
         Analyses in order, each with its parameters.
     """
 
-    title: str
+    __pydantic_config__ = SCHEMA
+
     data: Path
+    title: str = ""
     network: Path | None = None
     gene_sets: Path | None = None
     threshold: float | None = None
-    yardstick: Mapping[str, Any] = field(default_factory=lambda: dict(DEFAULT_YARDSTICK))
-    notebooks: Mapping[str, Mapping[str, Any]] | None = None
+    yardstick: Yardstick = field(default_factory=lambda: dict(DEFAULT_YARDSTICK))
+    notebooks: Mapping[str, Settings] | None = None
     what: str = ""
     licence: str = "not stated"
     citation: str = ""
@@ -105,7 +108,7 @@ def read_study(folder: str | Path) -> Study:
     FileNotFoundError
         The folder, or the file in it, does not exist.
     ValueError
-        It is no YAML, lacks a key or has an unknown one.
+        It is no YAML, lacks a key, has an unknown one, or a value of the wrong kind.
     """
     path = Path(folder) / _SETTINGS
     if not path.is_file():
@@ -113,34 +116,28 @@ def read_study(folder: str | Path) -> Study:
             f"there is no {path}; make a folder with `aligned init {folder}`, or give --data and "
             "--kb instead."
         )
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} is no YAML ({reason}); mend that line.") from error
-    if not isinstance(raw, dict) or not raw.get("data"):
-        raise ValueError(f"{path} names no data; add a line such as 'data: responses.csv'.")
-    known = list(Study.__dataclass_fields__)
-    unknown = [str(key) for key in raw if key not in known]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
-        raise ValueError(f"{path} has the key {unknown[0]!r}, which nobody reads; {hint}")
-    chosen = raw.get("notebooks")
-    if chosen is not None and not isinstance(chosen, dict):
-        raise ValueError(
-            f"notebooks in {path} is no mapping; write a line per notebook, 'name: {{}}'."
-        )
+    study = read_yaml(path, Study)
     here = Path(folder).resolve()
-    paths = {
-        key: here / Path(str(raw[key])).expanduser()
-        for key in ("data", "network", "gene_sets")
-        if raw.get(key)
-    }
-    raw = {key: value for key, value in raw.items() if value is not None}
-    if chosen is not None:
-        raw["notebooks"] = {name: dict(value or {}) for name, value in chosen.items()}
-    return Study(**{"title": here.name, **raw, **paths})
+    return replace(
+        study,
+        title=study.title or here.name,
+        data=_beside(here, study.data),
+        network=study.network and _beside(here, study.network),
+        gene_sets=study.gene_sets and _beside(here, study.gene_sets),
+    )
+
+
+def _beside(folder: Path, given: Path) -> Path:
+    """A path of a study, which may start from the study's folder."""
+    try:
+        path = folder / given.expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"{folder / _SETTINGS} names {str(given)[:60]!r}, which can be no path "
+            f"({reason(error)}); correct it."
+        ) from error
+    return path
 
 
 def write_study(folder: Path) -> Path:
@@ -159,12 +156,10 @@ def write_study(folder: Path) -> Path:
     )
     text = Template(asset(f"data/example/{_SETTINGS}").read_text(encoding="utf-8"))
     indented = "".join(f"  {line}\n" for line in chosen.splitlines()).rstrip("\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as scratch:
-        part = Path(scratch)
+    filled = text.substitute(notebooks=indented)
+    with scratch_beside(folder / _SETTINGS) as part:
         responses.to_csv(part / "responses.csv", index=False)
         edges.to_csv(part / "edges.csv", index=False)
-        filled = text.substitute(notebooks=indented)
         (part / _SETTINGS).write_text(filled, encoding="utf-8")
         for path in sorted(part.iterdir()):
             path.replace(folder / path.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from aligned.files import write_text
 from companion.book.editions import DEFAULT, checkout, load_edition, workspace
 from companion.book.notebooks import (
     BookError,
@@ -64,7 +65,7 @@ def sync_notebooks(say: Callable[[str], None] = lambda line: None) -> list[Path]
         run_notebook(name, edition, parameters, out=out, skip_unchanged=True)
         node = committed(nbformat.read(out, as_version=4), name, edition, parameters, root)
         target = root / "notebooks" / f"{page}.ipynb"
-        target.write_text(nbformat.writes(node) + "\n", encoding="utf-8")
+        write_text(nbformat.writes(node) + "\n", target)
         written.append(target)
     return written
 

@@ -5,12 +5,14 @@ Each function takes the seed that `aligned.load` passes on (real data do not dep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
 from aligned._assets import asset
-from aligned.data import Bundle, fetch, files
+from aligned.data import Bundle, DataError, fetch, files
+from aligned.reading import reason
 
 __all__ = ["load_ecoli", "load_human_tf", "load_human_unseen"]
 
@@ -19,22 +21,33 @@ def load_ecoli(seed: int = 0) -> Bundle:
     """Knock-outs of *E. coli* K-12 with EcoCyc's network."""
     from companion.editions import ecoli
 
-    return ecoli.build(fetch("ecoli"), files("ecoli"), _yardstick("ecoli"))
+    return _made("ecoli", "ecoli", ecoli.build)
 
 
 def load_human_tf(seed: int = 0) -> Bundle:
     """Signatures of single human transcription factors with CollecTRI."""
     from companion.editions import human_tf
 
-    return human_tf.build(fetch("human_tf"), files("human_tf"), _yardstick("human_tf"))
+    return _made("human_tf", "human_tf", human_tf.build)
 
 
 def load_human_unseen(seed: int = 0) -> Bundle:
     """As `load_human_tf`, with CollecTRI less every pair that TRRUST has."""
     from companion.editions import human_tf
 
-    originals, sources = fetch("human_tf"), files("human_tf")
-    return human_tf.build(originals, sources, _yardstick("human_unseen"), network="without_other")
+    return _made("human_unseen", "human_tf", human_tf.build, network="without_other")
+
+
+def _made(edition: str, originals: str, build: Callable[..., Bundle], **options: str) -> Bundle:
+    """What a recipe makes of its originals, or one sentence."""
+    paths, sources = fetch(originals), files(originals)
+    try:
+        return build(paths, sources, _yardstick(edition), **options)
+    except Exception as error:  # the hashes are right, so the registry or the recipe is not
+        raise DataError(
+            f"the originals of {edition} cannot be made into data ({reason(error)}); compare "
+            "data/registry.yaml and the recipe with those of the release."
+        ) from error
 
 
 def _yardstick(edition: str) -> dict[str, Any]:

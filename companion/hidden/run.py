@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
-from joblib import Parallel, delayed
 from scipy.stats import hypergeom
-from tqdm import tqdm
 
 from aligned.config import Config
 from aligned.data import Bundle, Rows
@@ -37,6 +33,7 @@ from companion.hidden.methods import (
 )
 from companion.hidden.precision import Draws, Ranked
 from companion.hidden.ranking import Candidates, Seen, questions
+from companion.parallel import one_thread_each, side_by_side
 from companion.statistics import with_columns
 
 __all__ = ["ABOVE", "SAME", "TOP", "HiddenSettings", "HiddenTables", "run_hidden"]
@@ -170,11 +167,8 @@ def run_hidden(bundle: Bundle, settings: HiddenSettings, progress: bool = True) 
         Fewer than two regulators were perturbed alone, or genes have no place on the genome.
     """
     candidates = Candidates.of(bundle)
-    jobs = list(_jobs(settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_run_job)(bundle, candidates, settings, job) for job in jobs
-    )
-    results = list(tqdm(work, total=len(jobs), desc="hidings", disable=None if progress else True))
+    jobs = [(bundle, candidates, settings, job) for job in _jobs(settings)]
+    results = list(side_by_side(_hide_and_rank, jobs, settings.n_jobs, "hidings", progress))
     draws = Draws(len(candidates.rows), settings.seeds, settings.n_boot)
     scores = pd.DataFrame([row for r in results for row in r.scores])
     by_method: dict[tuple[str, str], dict[int, Ranked]] = {}
@@ -182,7 +176,7 @@ def run_hidden(bundle: Bundle, settings: HiddenSettings, progress: bool = True) 
         for method, ranked in r.ranked.items():
             by_method.setdefault((r.job["hiding"], method), {})[r.job["seed"]] = ranked
     summary = _summary(by_method, scores, draws)
-    with _one_thread(settings.n_jobs):
+    with one_thread_each(settings.n_jobs):
         support = _support(bundle, candidates, settings)
     return HiddenTables(
         scores=scores,
@@ -206,24 +200,6 @@ def _jobs(settings: HiddenSettings) -> Iterator[dict[str, Any]]:
     fitted = every[: min(settings.fit_seeds, len(settings.seeds))]
     for hiding, i in every:
         yield {"hiding": hiding, "seed": settings.seeds[i], "fit": (hiding, i) in fitted}
-
-
-@contextmanager
-def _one_thread(n_jobs: int) -> Iterator[None]:
-    """One torch thread each while several processes work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if n_jobs > 1 else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _run_job(
-    bundle: Bundle, candidates: Candidates, settings: HiddenSettings, job: dict[str, Any]
-) -> _Result:
-    with _one_thread(settings.n_jobs):
-        return _hide_and_rank(bundle, candidates, settings, job)
 
 
 def _hide_and_rank(

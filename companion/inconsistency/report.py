@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from companion.inconsistency.run import PATHS, SCOPES, InconsistencyTables
+from companion.literal import markdown_text
 
 __all__ = [
     "PUBLISHED_ABSENT",
@@ -106,7 +107,7 @@ def definitions_text(table: pd.DataFrame) -> str:
     if both.empty:
         return "none"
     texts = [
-        f"{network}, {scope}, {rule}, k = {', '.join(map(str, sorted(part['k'])))}"
+        f"{markdown_text(network)}, {scope}, {rule}, k = {', '.join(map(str, sorted(part['k'])))}"
         for (network, scope, rule), part in both.groupby(["network", "scope", "rule"], sort=False)
     ]
     return "; ".join(texts)
@@ -200,6 +201,7 @@ def null_of(tables: InconsistencyTables, null: str, statistic: str = "agreement"
 def answer(tables: InconsistencyTables) -> str:
     """The analysis in a few sentences, every number from the tables (Markdown)."""
     networks = networks_of(tables)
+    main, other = (markdown_text(name) for name in (networks[0], networks[-1]))
     absent, conflict = (yardstick_share(tables, q) for q in ("absent", "conflicting"))
     inner = [yardstick_share(tables, q, SCOPES[1]) for q in ("absent", "conflicting")]
     spoken = yardstick_share(tables, "conflicting where it speaks")
@@ -207,7 +209,7 @@ def answer(tables: InconsistencyTables) -> str:
     parts = [
         f"At this edition's closure (k = {absent['k']}, {absent['rule']}), "
         f"**{with_interval(absent)}** of {absent['total']:,} measured changes are absent from "
-        f"{networks[0]} and **{with_interval(conflict, 1)}** conflict with it; where a regulator "
+        f"{main} and **{with_interval(conflict, 1)}** conflict with it; where a regulator "
         f"of it was perturbed, {with_interval(inner[0])} and {with_interval(inner[1], 1)}.",
         f"Of the changes that it speaks of, {with_interval(spoken)} conflict, and "
         f"{with_interval(rest)} of the changes that it deduces are not seen.",
@@ -248,11 +250,11 @@ def answer(tables: InconsistencyTables) -> str:
         mine = sides[(sides["network"] == networks[0]) & (sides["edges"] == "conflicting")]
         by = mine.set_index("says")
         parts.append(
-            f"{networks[1]} does not decide for the data: of {by['total'].iloc[0]} edges in "
+            f"{other} does not decide for the data: of {by['total'].iloc[0]} edges in "
             f"conflict it gives {with_interval(by.loc['same sign'])} the same sign and "
             f"{with_interval(by.loc['opposite sign'])} the sign that the data show."
             if by.loc["opposite sign", "share"] <= by.loc["same sign", "share"]
-            else f"{networks[1]} sides with the data in "
+            else f"{other} sides with the data in "
             f"{with_interval(by.loc['opposite sign'])} of {by['total'].iloc[0]} edges in conflict."
         )
     return " ".join(parts)

@@ -29,7 +29,7 @@ from companion.inconsistency.tables import (
     sides_table,
 )
 from companion.loop.run import card_table
-from companion.statistics import interval, ratio
+from companion.statistics import ratio
 
 __all__ = [
     "PATHS",
@@ -265,7 +265,7 @@ def _share_table(
             for quantity, (parts, whole, of) in QUANTITIES.items():
                 part = counts[list(parts)].sum(axis=1).to_numpy()[chosen]
                 total = counts[list(whole)].sum(axis=1).to_numpy()[chosen]
-                low, high = interval(part, total, weights[:, chosen])
+                share, low, high = ratio(part, total, weights[:, chosen])
                 table.append(
                     {
                         "scope": scope,
@@ -277,7 +277,7 @@ def _share_table(
                         "count": int(part.sum()),
                         "total": int(total.sum()),
                         "of": of,
-                        "share": ratio(part.sum(), total.sum()),
+                        "share": share,
                         "low": low,
                         "high": high,
                     }

@@ -13,7 +13,7 @@ from aligned.data import Rows
 from aligned.knowledge import KnowledgeBase
 from aligned.scores import bootstrap_weights
 from companion.recovery import states
-from companion.statistics import interval, ratio
+from companion.statistics import ratio
 
 __all__ = [
     "annotation_table",
@@ -117,7 +117,8 @@ def retrieval_table(
     for i, row, direction in zip(chosen, regulator, x, strict=True):
         edge, counted, y = state[row] > 0, rows.counted[i], rows.y[i]
         deduced = direction * sign[row]
-        rate = {s: ratio((y[counted & ~edge] == s).sum(), (counted & ~edge).sum()) for s in (-1, 1)}
+        rest = y[counted & ~edge]
+        rate = {s: np.mean(rest == s) if len(rest) else np.nan for s in (-1, 1)}
         number = {s: int((counted & edge & (deduced == s)).sum()) for s in (-1, 0, 1)}
         here = counted & edge
         whole.append(float(here.sum()))
@@ -133,19 +134,19 @@ def retrieval_table(
     table: list[dict[str, Any]] = []
     for outcome in OUTCOMES:
         part, chance, total = map(np.array, (seen[outcome], due[outcome], whole))
-        low, high = interval(part, total, weights[:, chosen])
-        less, more = interval(part - chance, total, weights[:, chosen])
+        share, low, high = ratio(part, total, weights[:, chosen])
+        difference, less, more = ratio(part - chance, total, weights[:, chosen])
         table.append(
             {
                 "unit": "condition × target",
                 "outcome": outcome,
                 "count": int(part.sum()),
                 "total": int(total.sum()),
-                "share": ratio(part.sum(), total.sum()),
+                "share": share,
                 "low": low,
                 "high": high,
-                "expected": ratio(chance.sum(), total.sum()),
-                "difference": ratio((part - chance).sum(), total.sum()),
+                "expected": share - difference,
+                "difference": difference,
                 "difference_low": less,
                 "difference_high": more,
             }
@@ -176,9 +177,9 @@ def _by_source(mask: pd.Series, edges: pd.DataFrame, n_boot: int, seed: int) -> 
         return {"count": 0, "total": 0, "share": np.nan, "low": np.nan, "high": np.nan}
     per = mask.astype(int).groupby(edges["source"]).agg(["sum", "size"])
     weights = bootstrap_weights(list(per.index), n_boot, seed)
-    low, high = interval(per["sum"], per["size"], weights)
+    share, low, high = ratio(per["sum"], per["size"], weights)
     count, total = int(mask.sum()), len(edges)
-    return {"count": count, "total": total, "share": count / total, "low": low, "high": high}
+    return {"count": count, "total": total, "share": share, "low": low, "high": high}
 
 
 def sides_table(
@@ -356,7 +357,7 @@ def annotation_table(
                 "conflicting where it speaks": (counts["conflicting"], spoken),
             }
             for quantity, (part, total) in pairs.items():
-                low, high = interval(part, total, weights)
+                share, low, high = ratio(part, total, weights)
                 table.append(
                     {
                         "by": by,
@@ -367,7 +368,7 @@ def annotation_table(
                         "quantity": quantity,
                         "count": int(part.sum()),
                         "total": int(total.sum()),
-                        "share": ratio(part.sum(), total.sum()),
+                        "share": share,
                         "low": low,
                         "high": high,
                     }

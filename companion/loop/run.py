@@ -8,33 +8,28 @@ share of the edges and is scored where the complete network says something the v
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.config import Config
-from aligned.data import Bundle, Rows, folds
-from aligned.knowledge import KnowledgeBase, Rule
-from aligned.loop import Aligned, Yardsticks, choose_closure
+from aligned.data import Bundle, Rows
+from aligned.knowledge import Rule
+from aligned.loop import Yardsticks, choose_closure
 from aligned.scores import confusion, f1_from_confusion
-from companion.edits import edit_support, edit_table, net_edits
-from companion.fits import first_perturbed, fold_data, joined_folds, memory_used, one_thread_each
+from companion.arms import ALIGNED, CONTROL, Method, Rivals
+from companion.edits import edit_support, edit_table
+from companion.engine import Arm, Plan, Results, run
 from companion.rivals import BASELINES
-from companion.statistics import METRICS, Bootstrap, Scored, with_columns
+from companion.statistics import METRICS, Key, Scores, with_columns
 
-__all__ = ["CONTROL", "STAGES", "IterationSettings", "IterationTables", "run_iterations", "subsets"]
+__all__ = ["CONTROL", "STAGES", "IterationSettings", "IterationTables", "run_iterations"]
 
 #: Stages in the order of the tables; the last is the control without refinement.
 STAGES = ("init", "network", "A", "A-R", "A-R-A", "A-R-A-R", "A-A")
-CONTROL = "A-A"
 
 #: Paired changes that are reported: from stage, to stage.
 STEPS = (
@@ -49,7 +44,8 @@ STEPS = (
     ("A-A", "A-R-A"),
 )
 
-Key = tuple[str, str, str]  # method or stage, score, yardstick or "data"
+#: What fits with hidden edges add to the name of their arm.
+HIDDEN = ", edges hidden"
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,7 @@ class IterationSettings:
     n_jobs: int = 2
 
     def __post_init__(self) -> None:
-        if not self.splits or not self.seeds:
-            raise ValueError("give at least one split and one seed.")
+        Plan(self.splits, self.seeds)
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain values, for a run record."""
@@ -79,7 +74,7 @@ class IterationSettings:
 
 @dataclass(frozen=True)
 class IterationTables:
-    """Tidy tables of the analysis; `save` and `load` move them as CSV files.
+    """Tidy tables of the analysis, computed from the counts that a run keeps.
 
     Attributes
     ----------
@@ -90,9 +85,7 @@ class IterationTables:
     per_seed : DataFrame
         The same per seed, without intervals.
     changes : DataFrame
-        Paired differences between stages, and from every trivial baseline to the last stages.
-        ``refined`` holds each stage against the network it has itself, as the paper does, so it
-        stands between stages only: a baseline has no refined network.
+        Paired differences between stages, and to the best trivial baseline.
     closures : DataFrame
         What each closure scores on training and on test conditions, and how often it was chosen.
     edits : DataFrame
@@ -109,27 +102,31 @@ class IterationTables:
     edits: pd.DataFrame
     support: pd.DataFrame
 
-
-@dataclass
-class _Fold:
-    """What one fit leaves behind."""
-
-    job: dict[str, Any]
-    rows: list[str]
-    counts: dict[Key, npt.NDArray[np.int64]]
-    n_edits: dict[str, int]
-    edits: pd.DataFrame
-    closures: pd.DataFrame
-    memory_mb: tuple[int, float]
+    @classmethod
+    def of(cls, results: Results, n_boot: int = 1000, gamma: float = 2.0) -> IterationTables:
+        """Score what `run_iterations` counted."""
+        scores = Scores(results, n_boot, gamma)
+        shown = [
+            key
+            for key in scores.keys
+            if (key.yardstick == "heldout") == key.arm.endswith(HIDDEN) and _labels(key)
+        ]
+        edits = results.fits.groupby(["split", "arm", "stage"])["n_edits"].mean()
+        return cls(
+            scores=_score_table(scores, shown, edits),
+            per_seed=_per_seed_table(scores, shown, sorted(results.counts["seed"].unique())),
+            changes=_change_table(scores, shown),
+            **{name: results.more[name] for name in ("card", "closures", "edits", "support")},
+        )
 
 
 def run_iterations(
     bundle: Bundle,
     settings: IterationSettings,
     progress: bool = True,
-    memory: dict[int, float] | None = None,
-) -> IterationTables:
-    """Run the analysis on a data set; see `IterationTables` for what comes back.
+    cache: str | Path | None = None,
+) -> Results:
+    """Run the analysis on a data set; `IterationTables.of` scores what comes back.
 
     Parameters
     ----------
@@ -138,299 +135,127 @@ def run_iterations(
     settings : IterationSettings
     progress : bool
         Show a bar on stderr.
-    memory : dict, optional
-        Receives the peak memory (MB) of every process that ran fits, by process id.
+    cache : path, optional
+        Folder of finished fits (`companion.engine.run`).
     """
-    jobs = list(_jobs(bundle, settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
-        for job in jobs
-    )
-    results = list(tqdm(work, total=len(jobs), desc="fits", disable=None if progress else True))
-    if memory is not None:
-        memory.update(r.memory_mb for r in results)
+    config, names = settings.config, tuple(BASELINES)
+    plan = Plan(settings.splits, settings.seeds, settings.n_folds, settings.n_jobs)
+    arms: list[Arm] = [Method(config, settings.schedule), Rivals(names, config)]
+    results = run(bundle, arms, plan, cache, progress)
+    raw, hide = results.more, settings.heldout_share
+    if hide:
+        hidden: list[Arm] = [
+            Method(config, settings.schedule, hide=hide, name=ALIGNED + HIDDEN),
+            Rivals(names, config, hide=hide, suffix=HIDDEN),
+        ]
+        headline = dataclasses.replace(plan, splits=plan.splits[:1])
+        more = run(bundle, hidden, headline, cache, progress)
+        results.counts = pd.concat([results.counts, more.counts], ignore_index=True)
+        results.fits = pd.concat([results.fits, more.fits], ignore_index=True)
     rows = Rows.of(bundle.data, bundle.kb)
-    pooled = _pool(results, rows, settings)
-    scored = _score_all(pooled, bundle, rows, settings)
-    visible = [r for r in results if not r.job["hidden"]]
-    edits = edit_table([(r.job, r.edits) for r in visible], bundle, settings.splits[0])
-    return IterationTables(
-        card=card_table(bundle),
-        scores=_score_table(scored, pooled),
-        per_seed=_per_seed_table(scored, settings),
-        changes=_change_table(scored),
-        closures=_closure_table(visible, bundle, rows, settings),
-        edits=edits,
-        support=edit_support(edits, bundle, rows),
-    )
-
-
-# ------------------------------------------------------------------------------------- fitting
-
-
-def _jobs(bundle: Bundle, settings: IterationSettings) -> Iterator[dict[str, Any]]:
-    for split in settings.splits:
-        for seed in settings.seeds:
-            table = folds(bundle.data, split, settings.n_folds, seed)
-            for hidden in (False, True):
-                if hidden and (split != settings.splits[0] or settings.heldout_share == 0):
-                    continue
-                for fold in table.columns:
-                    yield {
-                        "split": split,
-                        "seed": seed,
-                        "fold": fold,
-                        "hidden": hidden,
-                        "labels": table[fold],
-                    }
-
-
-def _fit_fold(
-    data: AnnData,
-    kb: KnowledgeBase,
-    yardstick: dict[str, Any],
-    settings: IterationSettings,
-    job: dict[str, Any],
-) -> _Fold:
-    """Fit the schedule and its control on one fold, and the baselines beside them."""
-    here = fold_data(data, job["labels"], job["split"])
-    config = settings.config.replace(seed=job["seed"])
-    visible, complete = kb, None
-    if job["hidden"]:
-        visible, _ = kb.hold_out(settings.heldout_share, seed=job["seed"])
-        complete = kb
-    options: dict[str, Any] = {"yardstick": yardstick, "complete_kb": complete}
-    with one_thread_each(settings.n_jobs), tempfile.TemporaryDirectory() as folder:
-        model = Aligned(config).fit(here, visible, settings.schedule, checkpoint=folder, **options)
-        phases = list(model.phases)
-        if not job["hidden"]:
-            control = Aligned(config).fit(
-                here, visible, CONTROL, checkpoint=folder, resume=True, **options
-            )
-            phases.append(control.phases[-1])
-    counts: dict[Key, npt.NDArray[np.int64]] = {
-        (p.stage, score, against): c for p in phases for (score, against), c in p.confusions.items()
+    edits = edit_table(raw["edits"], bundle, settings.splits[0])
+    results.more = {
+        "card": card_table(bundle),
+        "closures": _closure_table(raw["closures"], bundle, rows, config),
+        "edits": edits,
+        "support": edit_support(edits, bundle, rows),
     }
-    counts.update(_baseline_counts(model, config, yardstick))
-    return _Fold(
-        {k: v for k, v in job.items() if k != "labels"},
-        list(map(str, model.problem.test.names)),
-        counts,
-        {p.stage: p.n_edits for p in phases},
-        net_edits(visible, model.kb, model.edits),
-        model.problem.tried,
-        memory_used(),
-    )
-
-
-def _baseline_counts(
-    model: Aligned, config: Config, yardstick: dict[str, Any]
-) -> dict[Key, npt.NDArray[np.int64]]:
-    problem, test = model.problem, model.problem.test
-    original = model.yardsticks.original
-    against = model.yardsticks.deductions(test, original, problem.measured)
-    counts: dict[Key, npt.NDArray[np.int64]] = {}
-    for name, kind in BASELINES.items():
-        baseline = kind(original, problem.measured, yardstick, config).fit(problem.train)
-        prediction = baseline.predict(test)
-        counts[name, "prediction", "data"] = confusion(test.y, prediction, test.counted)
-        for label, (delta, cells) in against.items():
-            if label != "refined":  # a baseline refines nothing
-                counts[name, "prediction", label] = confusion(delta, prediction, cells)
-    return counts
+    return results
 
 
 # ------------------------------------------------------------------------------------- scoring
 
 
-@dataclass
-class _Pool:
-    """Counts of all held-out rows of one split: (seeds, rows, 3, 3) per key, rows in data order."""
-
-    split: str
-    hidden: bool
-    counts: dict[Key, npt.NDArray[np.int64]]
-    tested: npt.NDArray[np.intp]
-    n_edits: dict[str, float]
+def _labels(key: Key) -> dict[str, object] | None:
+    """Columns ``method, stage`` of what is shown: our stages and the trivial baselines."""
+    arm = key.arm.removesuffix(HIDDEN)
+    if arm in (ALIGNED, *BASELINES):
+        return {"method": arm, "stage": key.stage}
+    return None
 
 
-def _pool(results: list[_Fold], rows: Rows, settings: IterationSettings) -> list[_Pool]:
-    pools = []
-    for split, hidden in dict.fromkeys((r.job["split"], r.job["hidden"]) for r in results):
-        per_seed = []
-        for seed in settings.seeds:
-            mine = [
-                r
-                for r in results
-                if (r.job["split"], r.job["hidden"], r.job["seed"]) == (split, hidden, seed)
-            ]
-            per_seed.append(joined_folds([r.rows for r in mine], [r.counts for r in mine], rows))
-        tested = per_seed[0][0]
-        counts = {key: np.stack([joined[key] for _, joined in per_seed]) for key in per_seed[0][1]}
-        stages = next(
-            r.n_edits for r in results if (r.job["split"], r.job["hidden"]) == (split, hidden)
-        )
-        edits = {
-            stage: float(
-                np.mean(
-                    [
-                        r.n_edits[stage]
-                        for r in results
-                        if (r.job["split"], r.job["hidden"]) == (split, hidden)
-                    ]
-                )
-            )
-            for stage in stages
-        }
-        pools.append(_Pool(split, hidden, counts, tested, edits))
-    return pools
-
-
-def subsets(bundle: Bundle, rows: Rows) -> dict[str, npt.NDArray[np.bool_]]:
-    """Subsets of conditions that are scored apart: name -> rows of the data, bool (b,)."""
-    known = np.asarray(abs(rows.x)[:, bundle.kb.regulator_index].sum(axis=1)).ravel() > 0
-    masks = {
-        "all": np.ones(len(rows), bool),
-        "with a regulator of the network": known,
-        "without one": ~known,
+def _about(key: Key) -> dict[str, object]:
+    return {
+        "split": key.split,
+        **(_labels(key) or {}),
+        "score": key.score,
+        "yardstick": key.yardstick,
     }
-    if "expression_kind" in bundle.data.obs:
-        masks["measured only"] = (bundle.data.obs["expression_kind"] == "log_tpm").to_numpy()
-    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-def _score_all(
-    pools: list[_Pool], bundle: Bundle, rows: Rows, settings: IterationSettings
-) -> dict[tuple[str, str, str, str, str], Scored]:
-    """(split, stage or method, score, yardstick, subset) -> scores."""
-    first = first_perturbed(rows, bundle.kb)
-    apart = subsets(bundle, rows)
-    scored: dict[tuple[str, str, str, str, str], Scored] = {}
-    for pool in pools:
-        bootstrap = Bootstrap(
-            first[pool.tested], len(settings.seeds), settings.n_boot, 0, settings.config.gamma
-        )
-        for (name, score, against), counts in pool.counts.items():
-            if against == "data" or (against == "heldout") != pool.hidden:
-                continue
-            data = pool.counts[name, score, "data"]
-            for subset, mask in apart.items():
-                if subset != "all" and (against != "original" or not mask[pool.tested].any()):
-                    continue
-                chosen = None if subset == "all" else mask[pool.tested]
-                key = (pool.split, name, score, against, subset)
-                scored[key] = bootstrap.score(data, counts, chosen)
-    return scored
-
-
-def _score_table(
-    scored: dict[tuple[str, str, str, str, str], Scored], pools: list[_Pool]
-) -> pd.DataFrame:
-    edits = {(p.split, p.hidden): p.n_edits for p in pools}
+def _score_table(scores: Scores, shown: list[Key], edits: pd.Series) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
-    for (split, name, score, yardstick, subset), result in scored.items():
-        made = edits[split, yardstick == "heldout"].get(name, 0.0)
-        label = _labels(name)
-        rows.append(
-            {
-                "split": split,
-                **label,
-                "score": score,
-                "yardstick": yardstick,
-                "subset": subset,
-                **result.row(),
-                "n_edits": made,
-                "n_seeds": len(result.per_seed["f_d"]),
-            }
-        )
+    for key in shown:
+        apart = scores.subsets(key.split) if key.yardstick == "original" else ["all"]
+        for subset in apart:
+            made = edits.get((key.split, key.arm, key.stage), 0.0)
+            rows.append(
+                {
+                    **_about(key),
+                    "subset": subset,
+                    **scores.of(key, subset).row(),
+                    "n_edits": 0.0 if pd.isna(made) else float(made),
+                    "n_seeds": scores.n_seeds(key.split),
+                }
+            )
     return with_columns(rows, ["split", "method", "stage", "score", "yardstick", "subset"])
 
 
-def _labels(name: str) -> dict[str, object]:
-    if name in BASELINES:
-        return {"method": name, "stage": ""}
-    return {"method": "ALIGNED", "stage": name}
-
-
-def _per_seed_table(
-    scored: dict[tuple[str, str, str, str, str], Scored], settings: IterationSettings
-) -> pd.DataFrame:
-    rows: list[dict[str, object]] = []
-    for (split, name, score, yardstick, subset), result in scored.items():
-        if subset != "all":
-            continue
-        for i, seed in enumerate(settings.seeds):
-            values = {m: float(result.per_seed[m][i]) for m in METRICS}
-            rows.append(
-                {
-                    "split": split,
-                    **_labels(name),
-                    "score": score,
-                    "yardstick": yardstick,
-                    "seed": seed,
-                    **values,
-                }
-            )
+def _per_seed_table(scores: Scores, shown: list[Key], seeds: list[int]) -> pd.DataFrame:
+    rows: list[dict[str, object]] = [
+        {
+            **_about(key),
+            "seed": seed,
+            **{metric: float(scores.of(key).per_seed[metric][i]) for metric in METRICS},
+        }
+        for key in shown
+        for i, seed in enumerate(seeds)
+    ]
     return with_columns(rows, ["split", "method", "stage", "score", "yardstick", "seed"])
 
 
-def _change_table(scored: dict[tuple[str, str, str, str, str], Scored]) -> pd.DataFrame:
+def _change_table(scores: Scores, shown: list[Key]) -> pd.DataFrame:
     """Paired changes between stages, and from the honest baselines to the last stages."""
+    known = {(k.split, k.arm.removesuffix(HIDDEN), k.stage, k.score, k.yardstick): k for k in shown}
     rows: list[dict[str, object]] = []
-    splits = dict.fromkeys(key[0] for key in scored)
-    for split in splits:
-        for score in ("neural", "integrated"):
-            for yardstick in ("original", "refined", "heldout"):
-                pairs = [((a, score), (b, score)) for a, b in STEPS]
-                pairs += [
-                    ((name, "prediction"), (stage, score))
-                    for name, kind in BASELINES.items()
-                    if not kind.leakage
-                    for stage in ("network", "A", "A-R-A-R")
-                ]
-                for (a, score_a), (b, score_b) in pairs:
-                    before = scored.get((split, a, score_a, yardstick, "all"))
-                    after = scored.get((split, b, score_b, yardstick, "all"))
-                    if before is None or after is None:
-                        continue
-                    for metric in METRICS:
-                        mean, low, high = before.change_to(after, metric)
-                        rows.append(
-                            {
-                                "split": split,
-                                "score": score,
-                                "yardstick": yardstick,
-                                "from": a,
-                                "to": b,
-                                "metric": metric,
-                                "difference": mean,
-                                "low": low,
-                                "high": high,
-                            }
-                        )
+    for split, score, yardstick in product(
+        scores.splits, ("neural", "integrated"), ("original", "refined", "heldout")
+    ):
+        pairs = [((ALIGNED, a, score), (ALIGNED, b, score)) for a, b in STEPS]
+        pairs += [
+            ((name, "", "prediction"), (ALIGNED, stage, score))
+            for name, kind in BASELINES.items()
+            if not kind.leakage
+            for stage in ("network", "A", "A-R-A-R")
+        ]
+        for a, b in pairs:
+            before, after = (known.get((split, *side, yardstick)) for side in (a, b))
+            if before is None or after is None:
+                continue
+            for metric in METRICS:
+                mean, low, high = scores.of(before).change_to(scores.of(after), metric)
+                rows.append(
+                    {"split": split, "score": score, "yardstick": yardstick}
+                    | {"from": a[1] or a[0], "to": b[1], "metric": metric}
+                    | {"difference": mean, "low": low, "high": high}
+                )
     return with_columns(rows, ["split", "score", "yardstick", "from", "to", "metric"])
 
 
-def _closure_table(
-    results: list[_Fold], bundle: Bundle, rows: Rows, settings: IterationSettings
-) -> pd.DataFrame:
+def _closure_table(tried: pd.DataFrame, bundle: Bundle, rows: Rows, config: Config) -> pd.DataFrame:
     """Each closure's score on training folds (which chose) and on all conditions (for show)."""
-    per_fit = pd.concat([r.closures for r in results], ignore_index=True)
-    chosen = pd.DataFrame(
-        [r.closures.iloc[int(r.closures["objective"].to_numpy().argmax())] for r in results]
+    table = tried.groupby(["k", "rule"], as_index=False, sort=False).agg(
+        f_d_train=("f_d", "mean"),
+        objective_train=("objective", "mean"),
+        times_chosen=("chosen", "sum"),
     )
-    table = per_fit.groupby(["k", "rule"], as_index=False, sort=False)[["f_d", "objective"]].mean()
-    table = table.rename(columns={"f_d": "f_d_train", "objective": "objective_train"})
-    picks = chosen.groupby(["k", "rule"]).size().rename("times_chosen").reset_index()
-    table = table.merge(picks, how="left").fillna({"times_chosen": 0})
-    table["times_chosen"] = table["times_chosen"].astype(int)
     measured = tuple(map(str, bundle.data.var_names))
     yardstick = Rule(**bundle.yardstick)
-    everything = choose_closure(rows, bundle.kb, measured, settings.config, yardstick)
+    everything = choose_closure(rows, bundle.kb, measured, config, yardstick)
     against = Yardsticks(yardstick, bundle.kb).deductions(rows, bundle.kb, measured)["original"]
     knowledge = []
     for k, rule in everything[["k", "rule"]].itertuples(index=False, name=None):
-        closing = Rule(int(k), str(rule), settings.config.alpha, settings.config.margin)
+        closing = Rule(int(k), str(rule), config.alpha, config.margin)
         delta = bundle.kb.deduce(rows.x, closing)[:, bundle.kb.columns(measured)]
         counts = confusion(against[0], delta, against[1])
         knowledge.append(float(f1_from_confusion(counts.sum(axis=0))))

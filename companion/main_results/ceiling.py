@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aligned.data import Bundle, Rows
-from aligned.knowledge import Rule
-from aligned.scores import confusion
-from companion.main_results.tables import Pool, score_all
-from companion.statistics import METRICS, sampled_interval, with_columns
+from aligned.data import Bundle
+from companion.engine import Results, counted
+from companion.statistics import FIELD, METRICS, Key, Scores, with_columns
 
 __all__ = ["Repeats", "ceiling_table"]
 
@@ -37,13 +34,7 @@ class Repeats:
 
 
 def ceiling_table(
-    bundle: Bundle,
-    pools: Iterable[Pool],
-    perturbed: npt.NDArray[np.str_],
-    apart: Mapping[str, npt.NDArray[np.bool_]],
-    repeats: Repeats | None,
-    n_boot: int,
-    gamma: float,
+    bundle: Bundle, results: Results, repeats: Repeats | None, n_boot: int, gamma: float
 ) -> pd.DataFrame:
     """Score the repeats as if they were predictions, on the conditions that each split scores.
 
@@ -60,35 +51,22 @@ def ceiling_table(
             f"the repeats have shape {repeats.calls.shape}, the data {shape}; give calls of shape "
             "(repeats, conditions, genes) and one entry of `rows` per condition."
         )
-    rows = Rows.of(bundle.data, bundle.kb)
-    measured = bundle.kb.columns(tuple(map(str, bundle.data.var_names)))
-    delta = bundle.kb.deduce(rows.x, Rule(**bundle.yardstick))[:, measured]
-    data = np.stack([confusion(rows.y, calls, rows.counted) for calls in repeats.calls])
-    knowledge = np.stack([confusion(delta, calls, rows.counted) for calls in repeats.calls])
     table: list[dict[str, object]] = []
-    for pool in pools:
-        there = repeats.rows & np.isin(np.arange(len(rows)), pool.tested)
-        if not there.any():
+    for split, counts in results.counts.groupby("split", sort=False):
+        tested = bundle.data.obs_names.astype(str).isin(counts["condition"])
+        if not (repeats.rows & tested).any():
             continue
-        key = ("", "repeat")
-        keep = there[None, :, None, None]
-        nothing = {key: np.full(data.shape[:2], np.nan)}
-        again = Pool(pool.split, {key: data * keep}, {key: knowledge * keep}, nothing, {key: 0.0})
-        for (split, _, _, subset), (result, n) in score_all(
-            [again], perturbed, apart, n_boot, gamma
-        ).items():
-            for metric in (*METRICS, "overlap", "precision", "direction"):
-                low, high = sampled_interval(result.samples[metric])
+        again = counted(bundle, {("repeat", ""): repeats.calls}, str(split), repeats.rows & tested)
+        groups = counts.drop_duplicates("condition").set_index("condition")["group"]
+        again.counts["group"] = groups.loc[again.counts["condition"]].to_numpy()
+        scores = Scores(again, n_boot, gamma)
+        for subset, n in scores.subsets(str(split)).items():
+            result = scores.of(Key(str(split), "repeat"), subset)
+            for metric in (*METRICS, *FIELD):
+                value, low, high = result.interval(metric)
                 table.append(
-                    {
-                        "split": split,
-                        "subset": subset,
-                        "metric": metric,
-                        "value": float(result.per_seed[metric].mean()),
-                        "low": low,
-                        "high": high,
-                        "n_conditions": n,
-                        "n_repeats": len(repeats.calls),
-                    }
+                    {"split": split, "subset": subset, "metric": metric, "value": value}
+                    | {"low": low, "high": high, "n_conditions": n}
+                    | {"n_repeats": len(repeats.calls)}
                 )
     return with_columns(table, COLUMNS)

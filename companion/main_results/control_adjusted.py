@@ -6,23 +6,20 @@ learned, and help to predict conditions with the same controls; with new control
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from anndata import AnnData
-from joblib import Parallel, delayed
 
-import companion.rivals as baselines
 from aligned.config import Config
-from aligned.data import Bundle, Rows, control_adjusted, folds, log_fold_changes
-from aligned.loop import Aligned
-from aligned.scores import confusion
-from companion.fits import first_perturbed, fold_data, joined_folds, one_thread_each
+from aligned.data import Bundle, Rows, control_adjusted, log_fold_changes
+from aligned.loop import Aligned, Yardsticks
+from companion.engine import Fold, Outcome, Plan, run
 from companion.main_results.tables import INTEGRATED, NEURAL
-from companion.statistics import Bootstrap
+from companion.rivals import RIVALS
+from companion.statistics import Scores
 
 __all__ = ["FITTED", "TRAINED_ON", "AdjustedTables", "calls_to_train_on", "run_adjusted"]
 
@@ -81,15 +78,33 @@ def calls_to_train_on(data: AnnData, trained_on: str) -> Int8:
     return np.where(train, called, measured)
 
 
-def run_adjusted(
-    bundle: Bundle,
-    config: Config,
-    splits: Sequence[str] = ("control_safe", "perturbation"),
-    seeds: Sequence[int] = (0, 1),
-    n_folds: int = 5,
-    n_boot: int = 1000,
-    n_jobs: int = 2,
-) -> AdjustedTables:
+@dataclass(frozen=True)
+class _Trained:
+    """The method and `FITTED`, trained on one kind of responses, judged by the measured ones."""
+
+    trained_on: str
+    config: Config
+
+    def __call__(self, fold: Fold) -> Outcome:
+        """Calls of every method; ``stage`` says what it was trained on."""
+        changed = fold.data.copy()
+        changed.X = calls_to_train_on(fold.data, self.trained_on)
+        config = self.config.replace(seed=fold.seed)
+        train = Rows.of(changed, fold.kb)
+        train = train.take(np.flatnonzero(fold.data.obs["split"].astype(str) == "train"))
+        model = Aligned(config).fit(changed, fold.kb, "A", yardstick=fold.yardstick)
+        said = model.predict(fold.test.x)
+        called = {NEURAL: said.neural, INTEGRATED: said.fused}
+        for name in FITTED:
+            rival = RIVALS[name](fold.kb, fold.measured, fold.yardstick, config)
+            called[name] = rival.fit(train).predict(fold.test)
+        found, against = Outcome(fold), Yardsticks(fold.closing, fold.kb)
+        for name in (*FITTED, NEURAL, INTEGRATED):
+            found.add(name, called[name], against, stage=self.trained_on)
+        return found
+
+
+def run_adjusted(bundle: Bundle, config: Config, plan: Plan, n_boot: int = 1000) -> AdjustedTables:
     """Fit `FITTED` and the method on each kind of `TRAINED_ON`; see `AdjustedTables`.
 
     Parameters
@@ -98,60 +113,24 @@ def run_adjusted(
         A data set with ``obs["controls"]``.
     config : Config
         Its objective is set to data consistency.
-    splits, seeds, n_folds, n_boot, n_jobs
-        As in `companion.main_results.run.MainSettings`; a seed deals the folds too.
+    plan : Plan
+        Splits, seeds and folds.
+    n_boot : int
+        Bootstrap draws.
     """
-    rows = Rows.of(bundle.data, bundle.kb)
-    groups = first_perturbed(rows, bundle.kb)
+    judged = config.replace(objective="f_d")
+    results = run(bundle, [_Trained(kind, judged) for kind in TRAINED_ON], plan)
+    scores = Scores(results, n_boot, config.gamma)
     found = []
-    for split in splits:
-        counts = []
-        for seed in seeds:
-            table = folds(bundle.data, split, n_folds, seed)
-            jobs = [
-                delayed(_one_fold)(
-                    bundle, table[fold], split, config.replace(seed=seed, objective="f_d")
-                )
-                for fold in table.columns
-            ]
-            with one_thread_each(n_jobs):
-                parts = Parallel(n_jobs=n_jobs)(jobs)
-            where, joined = joined_folds([p[0] for p in parts], [p[1] for p in parts], rows)
-            counts.append(
-                {k: confusion(rows.y[where], v, rows.counted[where]) for k, v in joined.items()}
-            )
-        bootstrap = Bootstrap(groups[where], len(seeds), n_boot, 0, config.gamma)
-        stacked = {key: np.stack([c[key] for c in counts]) for key in counts[0]}
-        scored = {key: bootstrap.score(c, c) for key, c in stacked.items()}
-        for (method, kind), score in scored.items():
-            row = score.row()
-            gain = scored[method, "as measured"].change_to(score, "f_d")
-            found.append(
-                {"split": split, "method": method, "trained_on": kind}
-                | {"f_d": row["f_d"], "low": row["f_d_low"], "high": row["f_d_high"]}
-                | dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True))
-            )
+    for key in scores.keys:
+        if key.yardstick != "original":
+            continue
+        score, plain = scores.of(key), scores.of(key._replace(stage="as measured"))
+        value, low, high = score.interval("f_d")
+        gain = plain.change_to(score, "f_d")
+        found.append(
+            {"split": key.split, "method": key.arm, "trained_on": key.stage}
+            | {"f_d": value, "low": low, "high": high}
+            | dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True))
+        )
     return AdjustedTables(pd.DataFrame(found))
-
-
-def _one_fold(
-    bundle: Bundle, labels: pd.Series, split: str, config: Config
-) -> tuple[list[str], dict[tuple[str, str], Int8]]:
-    """Names of the test conditions, and their predicted calls by method and kind of training."""
-    here = fold_data(bundle.data, labels, split)
-    measured = tuple(map(str, here.var_names))
-    role = here.obs["split"].astype(str).to_numpy()
-    test = Rows.of(here, bundle.kb).take(np.flatnonzero(role == "test"))
-    found: dict[tuple[str, str], Int8] = {}
-    for kind in TRAINED_ON:
-        changed = here.copy()
-        changed.X = calls_to_train_on(here, kind)
-        train = Rows.of(changed, bundle.kb).take(np.flatnonzero(role == "train"))
-        for name in FITTED:
-            rival = baselines.RIVALS[name](bundle.kb, measured, dict(bundle.yardstick), config)
-            found[name, kind] = rival.fit(train).predict(test)
-        model = Aligned(config).fit(changed, bundle.kb, "A", yardstick=dict(bundle.yardstick))
-        prediction = model.predict(test.x)
-        found[NEURAL, kind] = prediction.neural
-        found[INTEGRATED, kind] = prediction.fused
-    return list(test.names), found

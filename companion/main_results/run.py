@@ -8,46 +8,22 @@ held-out condition; the tables are made from these in `companion.main_results.ta
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from anndata import AnnData
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from aligned.config import CHOICES, Config
-from aligned.data import SPLIT_KINDS, Bundle, Rows, folds, genomic_order
-from aligned.knowledge import KnowledgeBase
-from aligned.loop import Aligned, Problem, parse_schedule
-from aligned.scores import confusion, discrimination
-from companion.fits import first_perturbed, fold_data, memory_used, one_thread_each
-from companion.loop.run import card_table, subsets
+from aligned.data import SPLIT_KINDS, Bundle
+from companion.arms import Method, Rivals
+from companion.engine import DATA, Arm, Plan, Results, run
+from companion.loop.run import card_table
 from companion.main_results.ceiling import Repeats, ceiling_table
-from companion.main_results.tables import (
-    CLEANED,
-    ELSE_NETWORK,
-    INTEGRATED,
-    NETWORK,
-    NEURAL,
-    PERFECT,
-    Pool,
-    difference_table,
-    method_table,
-    per_seed_table,
-    score_all,
-    score_table,
-)
-from companion.rivals import RIVALS, else_direct_edges
+from companion.main_results.tables import comparison, method_table
+from companion.rivals import RIVALS
 
-__all__ = ["MainSettings", "MainTables", "held_out_rows", "run_main", "seen_in_training"]
-
-Int8 = npt.NDArray[np.int8]
-Key = tuple[str, str]  # objective, method
+__all__ = ["MainSettings", "MainTables", "run_main"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +43,6 @@ class MainSettings:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     n_folds: int = 5
     objectives: tuple[str, ...] = ("f_d", "balance")
-    schedule: str = "A"
     rivals: tuple[str, ...] = ()
     n_boot: int = 1000
     n_jobs: int = 2
@@ -84,12 +59,6 @@ class MainSettings:
                 if name not in known:
                     listed = ", ".join(map(repr, known))
                     raise ValueError(f"there is no {what} {name!r}; use some of {listed}.")
-        phases = parse_schedule(self.schedule)
-        if phases is not None and "A" not in phases:
-            raise ValueError(
-                f"the schedule {self.schedule!r} aligns nothing, so there is no integrated "
-                "prediction to compare; give one with an A, such as 'A'."
-            )
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -134,26 +103,11 @@ class MainTables:
     differences: pd.DataFrame
     ceiling: pd.DataFrame
 
-
-@dataclass(frozen=True)
-class _Job:
-    split: str
-    seed: int
-    fold: str
-    labels: pd.Series
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """What one job leaves behind: per (objective, method) and held-out row."""
-
-    job: _Job
-    rows: list[str]
-    data: dict[Key, npt.NDArray[np.int64]]
-    knowledge: dict[Key, npt.NDArray[np.int64]]
-    told_apart: dict[Key, npt.NDArray[np.float64]]
-    copies: dict[Key, bool]
-    memory_mb: tuple[int, float]
+    @classmethod
+    def of(cls, results: Results, n_boot: int = 1000, gamma: float = 2.0) -> MainTables:
+        """Score what `run_main` counted."""
+        kept = {name: results.more[name] for name in ("card", "methods", "ceiling")}
+        return cls(**kept, **comparison(results, n_boot, gamma))
 
 
 def run_main(
@@ -161,9 +115,9 @@ def run_main(
     settings: MainSettings,
     repeats: Repeats | None = None,
     progress: bool = True,
-    memory: dict[int, float] | None = None,
-) -> MainTables:
-    """Fit the method and its rivals on every fold and seed, and compare; see `MainTables`.
+    cache: str | Path | None = None,
+) -> Results:
+    """Fit the method and its rivals on every fold and seed; `MainTables.of` scores what comes back.
 
     Parameters
     ----------
@@ -174,156 +128,23 @@ def run_main(
         Second runs of the study, for the noise ceiling.
     progress : bool
         Show a bar on stderr.
-    memory : dict, optional
-        Receives the peak memory (MB) of every process that ran fits, by process id.
+    cache : path, optional
+        Folder of finished fits (`companion.engine.run`).
     """
-    jobs = list(_jobs(bundle, settings))
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(_fit_fold)(bundle.data, bundle.kb, dict(bundle.yardstick), settings, job)
-        for job in jobs
-    )
-    done = list(tqdm(work, total=len(jobs), desc="folds", disable=None if progress else True))
-    if memory is not None:
-        memory.update(d.memory_mb for d in done)
-    rows = Rows.of(bundle.data, bundle.kb)
-    perturbed = first_perturbed(rows, bundle.kb)
-    pools = [_pool(split, done, rows, settings) for split in dict.fromkeys(j.split for j in jobs)]
-    apart, drawn = subsets(bundle, rows), (settings.n_boot, settings.config.gamma)
-    scored = score_all(pools, perturbed, apart, *drawn)
-    return MainTables(
-        card=card_table(bundle),
-        methods=method_table(settings.chosen),
-        scores=score_table(scored, pools),
-        per_seed=per_seed_table(scored, settings.seeds),
-        differences=difference_table(scored, pools),
-        ceiling=ceiling_table(bundle, pools, perturbed, apart, repeats, *drawn),
-    )
-
-
-def seen_in_training(train: Rows, test: Rows) -> npt.NDArray[np.bool_]:
-    """Which test conditions have a perturbation that occurs in training, sign and all; (b,)."""
-    known = {_input(train, i) for i in range(len(train))}
-    return np.array([_input(test, i) in known for i in range(len(test))], dtype=bool)
-
-
-def _input(rows: Rows, i: int) -> tuple[bytes, bytes]:
-    row = rows.x[[i]]
-    order = np.argsort(row.indices)
-    return row.indices[order].tobytes(), row.data[order].tobytes()
-
-
-def _jobs(bundle: Bundle, settings: MainSettings) -> Iterator[_Job]:
-    rows = Rows.of(bundle.data, bundle.kb)
-    repeated = len({_input(rows, i) for i in range(len(rows))}) < len(rows)
-    for split in settings.splits:
-        if split == "condition" and not repeated:
-            continue
-        for seed in settings.seeds:
-            table = folds(bundle.data, split, settings.n_folds, seed)
-            for fold in table.columns:
-                yield _Job(split, seed, str(fold), table[fold])
-
-
-def _fit_fold(
-    data: AnnData,
-    kb: KnowledgeBase,
-    yardstick: dict[str, Any],
-    settings: MainSettings,
-    job: _Job,
-) -> _Fold:
-    """Fit everything on one fold; inner folds ask the question that the outer ones ask."""
-    here = fold_data(data, job.labels, job.split)
-    calls: dict[Key, Int8] = {}
-    copies: dict[Key, bool] = {}
-    order = genomic_order(data) if "start" in data.var else None
-    with one_thread_each(settings.n_jobs):
-        for objective in settings.objectives:
-            config = settings.config.replace(seed=job.seed, objective=objective)
-            problem, ours = _ours(here, kb, yardstick, config, settings.schedule)
-            calls |= {(objective, name): called for name, called in ours.items()}
-            for name in settings.chosen:
-                rival = RIVALS[name](kb, problem.measured, yardstick, config, genome=order)
-                calls[objective, name] = rival.fit(problem.train).predict(problem.test)
-                copies[objective, name] = bool(rival.copies_yardstick)
-    scored = held_out_rows(problem, job.split)
-    test = problem.test.take(scored)
-    delta = problem.yardstick_of(test)
-    inputs = [_input(test, i) for i in range(len(test))]
-    alike = np.array([[a == b for b in inputs] for a in inputs], dtype=bool)
-    alike = alike.reshape(len(test), len(test))
-    kept = {key: called[scored] for key, called in calls.items()}
-    return _Fold(
-        job,
-        list(map(str, test.names)),
-        {key: confusion(test.y, called, test.counted) for key, called in kept.items()},
-        {key: confusion(delta, called, test.counted) for key, called in kept.items()},
-        {key: discrimination(called, test.y, test.counted, alike) for key, called in kept.items()},
-        copies,
-        memory_used(),
-    )
-
-
-def held_out_rows(problem: Problem, split: str) -> npt.NDArray[np.intp]:
-    """Test rows that are scored: all, or (split ``condition``) those with a known perturbation."""
-    if split == "condition":
-        return np.flatnonzero(seen_in_training(problem.train, problem.test))
-    return np.arange(len(problem.test))
-
-
-def _ours(
-    here: AnnData,
-    kb: KnowledgeBase,
-    yardstick: dict[str, Any],
-    config: Config,
-    schedule: str,
-) -> tuple[Problem, dict[str, Int8]]:
-    """The problem, and our predictions of its test rows by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        alone = Aligned(config).fit(here, kb, "network", yardstick=yardstick, checkpoint=folder)
-        problem = alone.problem
-        columns = kb.columns(problem.measured)
-        called = {NETWORK: alone.phases[-1].predictions["neural"]}
-        partner = alone.predict(problem.test.x).neural  # its threshold: as partner of symbols
-        called[ELSE_NETWORK] = else_direct_edges(partner, problem.test, kb, columns)
-        model = Aligned(config).fit(
-            here, kb, schedule, yardstick=yardstick, checkpoint=folder, resume=True
-        )
-    final = model.phases[-1].predictions
-    called |= {NEURAL: final["neural"], INTEGRATED: final["integrated"]}
-    return problem, called | _bounds(model)
-
-
-def _bounds(model: Aligned) -> dict[str, Int8]:
-    """What sees the answers: deductions where they are right, and the right choice everywhere."""
-    test = model.problem.test
-    delta, said = model.problem.yardstick_of(test), model.predict(test.x)
-    choose = (said.symbolic == test.y) & (said.symbolic != 0)
-    return {
-        CLEANED: np.where(delta == test.y, delta, 0).astype(np.int8),
-        PERFECT: np.where(choose, said.symbolic, said.neural).astype(np.int8),
+    plan = Plan(settings.splits, settings.seeds, settings.n_folds, settings.n_jobs)
+    arms: list[Arm] = []
+    for objective in settings.objectives:
+        config = settings.config.replace(objective=objective)
+        loop = objective == Config().objective  # the very fits of notebook 03
+        arms.append(Method(config) if loop else Method(config, "A", control=False))
+        arms.append(Rivals(settings.chosen, config))
+    results = run(bundle, arms, plan, cache, progress)
+    results.more = {
+        "card": card_table(bundle),
+        "methods": method_table(settings.chosen),
+        "ceiling": ceiling_table(bundle, results, repeats, settings.n_boot, settings.config.gamma),
     }
-
-
-def _pool(split: str, done: list[_Fold], rows: Rows, settings: MainSettings) -> Pool:
-    """All counts of one split, (seeds, rows of the data, 3, 3); nothing where a row is unscored."""
-    mine = [d for d in done if d.job.split == split]
-    position = {name: i for i, name in enumerate(rows.names)}
-    keys, n_seeds, b = list(mine[0].data), len(settings.seeds), len(rows)
-    pool = Pool(
-        split,
-        {key: np.zeros((n_seeds, b, 3, 3), np.int64) for key in keys},
-        {key: np.zeros((n_seeds, b, 3, 3), np.int64) for key in keys},
-        {key: np.full((n_seeds, b), np.nan) for key in keys},
-        {
-            key: float(np.mean([d.copies[key] for d in mine])) if key in mine[0].copies else 0.0
-            for key in keys
-        },
-    )
-    for d in mine:
-        seed = settings.seeds.index(d.job.seed)
-        where = np.array([position[name] for name in d.rows], dtype=np.intp)
-        for key in keys:
-            pool.data[key][seed, where] = d.data[key]
-            pool.knowledge[key][seed, where] = d.knowledge[key]
-            pool.told_apart[key][seed, where] = d.told_apart[key]
-    return pool
+    keep = results.counts["stage"].isin(["", "network", "A"])
+    keep &= results.counts["yardstick"].isin([DATA, "original"])
+    results.counts = results.counts[keep].reset_index(drop=True)
+    return results

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from aligned.scores import called_overlap, called_precision, direction_accuracy, resampled
+from companion.arms import ALIGNED, CLEANED, ELSE_NETWORK, PERFECT
+from companion.engine import Results
 from companion.rivals import BASELINES, RIVALS
-from companion.statistics import METRICS, Bootstrap, Scored, sampled_interval, with_columns
+from companion.statistics import MEASURES, Key, Scored, Scores, with_columns
 
 __all__ = [
     "BOUNDS",
@@ -24,21 +23,14 @@ __all__ = [
     "NEURAL",
     "OURS",
     "PERFECT",
-    "Pool",
-    "difference_table",
+    "comparison",
     "method_table",
-    "per_seed_table",
-    "score_all",
-    "score_table",
 ]
 
-Float = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-Key = tuple[str, str]  # objective, method
 Where = tuple[str, str, str, str]  # split, objective, method, subset
 
 #: Our variants, the method's own output last.
-NETWORK, ELSE_NETWORK = "network alone", "KB else network"
+NETWORK = "network alone"
 NEURAL, INTEGRATED = "ALIGNED, neural", "ALIGNED, integrated"
 OURS = {
     NETWORK: "our network, supervised only, no symbol anywhere",
@@ -48,100 +40,41 @@ OURS = {
 }
 
 #: Lines that see the answers: what knowledge, and choosing, could bring at most.
-CLEANED, PERFECT = "deductions without their errors", "a perfect adapter"
 BOUNDS = {
     CLEANED: "the yardstick's deductions where the measurement says the same, else unchanged",
     PERFECT: "where symbols speak, whichever side is right; elsewhere our network after alignment",
 }
 
-#: Every metric of the tables, and what it is. The last four are the perturbation field's.
-MEASURES = {
-    **METRICS,
-    "overlap": "overlap of called and changed genes (Jaccard)",
-    "precision": "share of calls that are right",
-    "direction": "right direction among changed genes that are called",
-    "discrimination": "perturbation discrimination (½ is chance)",
-}
-FROM_COUNTS = {
-    "overlap": called_overlap,
-    "precision": called_precision,
-    "direction": direction_accuracy,
-}
-
 #: A method whose predictions are the yardstick's deductions in this share of fits copies it.
 COPIES = 0.5
 
-
-@dataclass(frozen=True)
-class Pool:
-    """One split: per (objective, method) counts (seeds, b, 3, 3) against data and yardstick.
-
-    ``told_apart`` is perturbation discrimination (seeds, b), ``copies`` the share of fits that
-    copy the yardstick. Rows that were not scored hold no counts and nan.
-    """
-
-    split: str
-    data: dict[Key, Counts]
-    knowledge: dict[Key, Counts]
-    told_apart: dict[Key, Float]
-    copies: dict[Key, float]
-
-    @property
-    def tested(self) -> npt.NDArray[np.intp]:
-        """Rows of the data that any seed scored."""
-        counts = next(iter(self.data.values()))
-        return np.flatnonzero(counts.sum(axis=(0, 2, 3)))
+#: Subsets for which differences are reported.
+COMPARED = ("all", "measured only")
 
 
-def score_all(
-    pools: Iterable[Pool],
-    perturbed: npt.NDArray[np.str_],
-    apart: Mapping[str, npt.NDArray[np.bool_]],
-    n_boot: int,
-    gamma: float,
-) -> dict[Where, tuple[Scored, int]]:
-    """(split, objective, method, subset) -> scores, and the number of conditions.
-
-    One set of resampled perturbations and seeds serves all methods of a split, so that differences
-    are paired.
-    """
-    scored: dict[Where, tuple[Scored, int]] = {}
-    for pool in pools:
-        rows = pool.tested
-        n_seeds = len(next(iter(pool.data.values())))
-        bootstrap = Bootstrap(perturbed[rows], n_seeds, n_boot, 0, gamma)
-        for subset, mask in apart.items():
-            chosen = mask[rows]
-            if not chosen.any():
-                continue
-            for key, counts in pool.data.items():
-                data, knowledge = counts[:, rows], pool.knowledge[key][:, rows]
-                told_apart = pool.told_apart[key][:, rows][:, chosen]
-                base = bootstrap.score(data, knowledge, None if chosen.all() else chosen)
-                more = _field_scores(bootstrap, data[:, chosen], told_apart, chosen)
-                both = Scored({**base.per_seed, **more.per_seed}, {**base.samples, **more.samples})
-                scored[(pool.split, *key, subset)] = both, int(chosen.sum())
-    return scored
+def comparison(results: Results, n_boot: int, gamma: float) -> dict[str, pd.DataFrame]:
+    """Tables ``scores``, ``per_seed`` and ``differences`` of a run's counts."""
+    scores = Scores(results, n_boot, gamma)
+    scored = {
+        (key.split, key.objective, name, subset): scores.of(key, subset)
+        for key in scores.keys
+        if (name := _method(key)) and key.yardstick == "original"
+        for subset in scores.subsets(key.split)
+    }
+    fits = results.fits.dropna(subset=["copies"])
+    copies = fits.groupby(["split", "objective", "arm"])["copies"].mean().to_dict()
+    return {
+        "scores": _score_table(scored, scores, copies),
+        "per_seed": _per_seed_table(scored, sorted(results.counts["seed"].unique())),
+        "differences": _difference_table(scored, copies),
+    }
 
 
-def _field_scores(
-    bootstrap: Bootstrap, data: Counts, told_apart: Float, chosen: npt.NDArray[np.bool_]
-) -> Scored:
-    """The field's metrics, pooled over rows; discrimination is a mean over rows."""
-    weights = bootstrap.rows[:, chosen]
-    per_seed: dict[str, Float] = {}
-    samples: dict[str, Float] = {}
-    for name, function in FROM_COUNTS.items():
-        per_seed[name] = function(data.sum(axis=1))
-        drawn = np.stack([resampled(function, d, weights) for d in data])
-        samples[name] = np.einsum("sb,bs->b", drawn, bootstrap.seeds)
-    there = np.isfinite(told_apart)
-    values = np.where(there, told_apart, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        per_seed["discrimination"] = values.sum(axis=1) / there.sum(axis=1)
-        means = (values @ weights.T) / (there @ weights.T)
-    samples["discrimination"] = np.einsum("sb,bs->b", means, bootstrap.seeds)
-    return Scored(per_seed, samples)
+def _method(key: Key) -> str:
+    """What a prediction is called in the tables; nothing where it is not shown."""
+    ours = {("network", "neural"): NETWORK, ("A", "neural"): NEURAL}
+    ours["A", "integrated"] = INTEGRATED
+    return ours.get((key.stage, key.score), "") if key.arm == ALIGNED else key.arm
 
 
 def method_table(rivals: Iterable[str]) -> pd.DataFrame:
@@ -169,31 +102,28 @@ def _kind(method: str) -> str:
     return "trivial" if method in BASELINES else "rival"
 
 
-def score_table(scored: Mapping[Where, tuple[Scored, int]], pools: Iterable[Pool]) -> pd.DataFrame:
+def _score_table(
+    scored: Mapping[Where, Scored], scores: Scores, copies: Mapping[tuple[str, str, str], float]
+) -> pd.DataFrame:
     """All scores with intervals, one row per split, objective, method and subset."""
-    copies = {(p.split, *key): share for p in pools for key, share in p.copies.items()}
-    rows: list[dict[str, object]] = []
-    for (split, objective, method, subset), (result, n_rows) in scored.items():
-        row: dict[str, object] = {
+    rows: list[dict[str, object]] = [
+        {
             "split": split,
             "objective": objective,
             "method": method,
             "kind": _kind(method),
             "subset": subset,
+            **result.row(MEASURES),
+            "copies_yardstick": copies.get((split, objective, method), 0.0),
+            "n_conditions": scores.subsets(split)[subset],
+            "n_seeds": scores.n_seeds(split),
         }
-        for metric in MEASURES:
-            row[metric] = float(result.per_seed[metric].mean())
-            row[f"{metric}_low"], row[f"{metric}_high"] = sampled_interval(result.samples[metric])
-        row["copies_yardstick"] = copies[split, objective, method]
-        row["n_conditions"] = n_rows
-        row["n_seeds"] = len(result.per_seed["f_d"])
-        rows.append(row)
+        for (split, objective, method, subset), result in scored.items()
+    ]
     return with_columns(rows, ["split", "objective", "method", "kind", "subset"])
 
 
-def per_seed_table(
-    scored: Mapping[Where, tuple[Scored, int]], seeds: Iterable[int]
-) -> pd.DataFrame:
+def _per_seed_table(scored: Mapping[Where, Scored], seeds: Iterable[int]) -> pd.DataFrame:
     """All metrics per seed, on all conditions."""
     rows: list[dict[str, object]] = [
         {
@@ -203,58 +133,39 @@ def per_seed_table(
             "seed": seed,
             **{metric: float(result.per_seed[metric][i]) for metric in MEASURES},
         }
-        for (split, objective, method, subset), (result, _) in scored.items()
+        for (split, objective, method, subset), result in scored.items()
         if subset == "all"
         for i, seed in enumerate(seeds)
     ]
     return with_columns(rows, ["split", "objective", "method", "seed"])
 
 
-#: Subsets for which differences are reported.
-COMPARED = ("all", "measured only")
-
-
-def difference_table(
-    scored: Mapping[Where, tuple[Scored, int]], pools: Iterable[Pool]
+def _difference_table(
+    scored: Mapping[Where, Scored], copies: Mapping[tuple[str, str, str], float]
 ) -> pd.DataFrame:
     """Our variants minus every honest rival, paired, with the best rival of each metric marked.
 
     The best rival is picked by its score in the same table, which flatters it: the highest of a
     dozen noisy scores is, on average, higher than it deserves.
     """
-    copies = {(p.split, *key): share for p in pools for key, share in p.copies.items()}
     rows: list[dict[str, object]] = []
     for split, objective, subset in dict.fromkeys((k[0], k[1], k[3]) for k in scored):
         if subset not in COMPARED:
             continue
         here = {
-            k[2]: v[0]
-            for k, v in scored.items()
-            if (k[0], k[1], k[3]) == (split, objective, subset)
+            k[2]: v for k, v in scored.items() if (k[0], k[1], k[3]) == (split, objective, subset)
         }
         rivals = [m for m in here if _kind(m) in ("rival", "trivial")]
-        plain = [m for m in rivals if copies[split, objective, m] < COPIES]
+        plain = [m for m in rivals if copies.get((split, objective, m), 0.0) < COPIES]
         for metric in MEASURES:
             best, best_open = _best(here, rivals, metric), _best(here, plain, metric)
             for ours in (m for m in here if m in OURS):
                 for rival in rivals:
-                    a, b = here[ours], here[rival]
-                    low, high = sampled_interval(a.samples[metric] - b.samples[metric])
-                    rows.append(
-                        {
-                            "split": split,
-                            "objective": objective,
-                            "subset": subset,
-                            "metric": metric,
-                            "method": ours,
-                            "rival": rival,
-                            "difference": float((a.per_seed[metric] - b.per_seed[metric]).mean()),
-                            "low": low,
-                            "high": high,
-                            "best": rival == best,
-                            "best_open": rival == best_open,
-                        }
-                    )
+                    difference, low, high = here[rival].change_to(here[ours], metric)
+                    row: dict[str, object] = {"split": split, "objective": objective}
+                    row |= {"subset": subset, "metric": metric, "method": ours, "rival": rival}
+                    row |= {"difference": difference, "low": low, "high": high}
+                    rows.append(row | {"best": rival == best, "best_open": rival == best_open})
     columns = ["split", "objective", "subset", "metric", "method", "rival"]
     return with_columns(rows, columns)
 

@@ -34,10 +34,10 @@ from aligned.refine import (
 from companion.recovery import as_weights, edge_scores, ranking_scores, repair_scores
 from companion.topology import rewired, topology
 
-__all__ = ["METHODS", "Method", "Rows", "random_network", "run_job"]
+__all__ = ["METHODS", "Method", "JobTables", "random_network", "run_job"]
 
 Int8 = npt.NDArray[np.int8]
-Rows = dict[str, list[dict[str, Any]]]
+JobTables = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def random_network(
     return KnowledgeBase.from_edges(edges, genes=genes, regulators=genes[:n_regulators])
 
 
-def run_job(job: dict[str, Any], truth: KnowledgeBase | None, cache: Path | None) -> Rows:
+def run_job(job: dict[str, Any], truth: KnowledgeBase | None, cache: Path | None) -> JobTables:
     """Run one job, or read its result where it was run before.
 
     Parameters
@@ -129,7 +129,7 @@ def run_job(job: dict[str, Any], truth: KnowledgeBase | None, cache: Path | None
     """
     kept = None if cache is None else cache / f"{job['kind']}-{_digest(job, truth)}.json"
     if kept is not None and kept.is_file():
-        rows: Rows = json.loads(kept.read_text(encoding="utf-8"))
+        rows: JobTables = json.loads(kept.read_text(encoding="utf-8"))
         return rows
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # results then do not depend on how many jobs run beside this one
@@ -168,12 +168,12 @@ def _sources(path: Path) -> list[Path]:
 # --------------------------------------------------------------------------------- the kinds
 
 
-def _recovery(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
+def _recovery(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
     """Corrupt, let every method work on all single over-expressions, and score."""
     noisy = truth.corrupt(job["noise"], job["seed"])
     x = single_overexpressions(truth)
     scores, networks = _compare(job, noisy, truth, x, truth.deduce(x, job["k"]))
-    rows: Rows = {"scores": scores, "topology": []}
+    rows: JobTables = {"scores": scores, "topology": []}
     if job["topology"]:
         for state, kb in (("noisy", noisy), ("refined", networks.get("aligned"))):
             if kb is not None:
@@ -181,7 +181,7 @@ def _recovery(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
     return rows
 
 
-def _thin(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
+def _thin(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
     """The same with few perturbations, or with responses that are partly wrong."""
     noisy = truth.corrupt(job["noise"], job["seed"])
     rng = np.random.default_rng([job["seed"], 1])
@@ -194,7 +194,7 @@ def _thin(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
     return {"thin": _compare(job, noisy, truth, x, y)[0]}
 
 
-def _harmless(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
+def _harmless(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
     """Responses that say nothing, or nothing new: how many edits are made?"""
     rng = np.random.default_rng([job["seed"], 2])
     x = single_overexpressions(truth)
@@ -208,7 +208,7 @@ def _harmless(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
     return {"harmless": [{"n_edits": len(found.edits), "note": found.note}]}
 
 
-def _null(job: dict[str, Any], truth: KnowledgeBase) -> Rows:
+def _null(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
     """Topology of the true network, and of degree-preserving rewirings of it."""
     drawn = pd.DataFrame(
         [topology(rewired(truth, job["seed"] + 1000 * i)) for i in range(job["n_rewired"])]

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy import stats
-from tqdm import tqdm
 
 from aligned.data import load
 from aligned.knowledge import KnowledgeBase
 from aligned.refine import refine, single_overexpressions
-from companion.noise.jobs import METHODS, Rows, code_sha256, random_network, run_job
+from companion.noise.jobs import METHODS, JobTables, code_sha256, random_network, run_job
+from companion.parallel import side_by_side
 from companion.statistics import with_columns
 
 __all__ = ["METRICS", "RANDOM", "NoiseSettings", "NoiseTables", "connected", "run_noise"]
@@ -236,11 +235,9 @@ def run_noise(
     jobs = list(_jobs(settings))
     sources = code_sha256()
     folder = None if cache is None else Path(cache)
-    work = Parallel(n_jobs=settings.n_jobs, return_as="generator")(
-        delayed(run_job)({**job, "code": sources}, truth, folder) for job in jobs
-    )
-    bar = tqdm(work, total=len(jobs), desc="runs", disable=None if progress else True)
-    results = list(zip(jobs, bar, strict=True))
+    calls = [({**job, "code": sources}, truth, folder) for job in jobs]
+    found = side_by_side(run_job, calls, settings.n_jobs, "runs", progress)
+    results = list(zip(jobs, found, strict=True))
     scores = _collect(results, "scores", settings, RUN, mean_of_orders=True)
     thin = _collect(
         results, "thin", settings, ["network", "curve", "level", "k", "noise", "seed"], True
@@ -315,7 +312,7 @@ def _network(settings: NoiseSettings, seed: int) -> dict[str, Any]:
 
 
 def _collect(
-    results: list[tuple[dict[str, Any], Rows]],
+    results: list[tuple[dict[str, Any], JobTables]],
     name: str,
     settings: NoiseSettings,
     columns: list[str],
@@ -390,7 +387,9 @@ def interval(values: pd.Series, level: float = 0.95) -> tuple[float, float, floa
     return mean, mean - half, mean + half
 
 
-def _topology(results: list[tuple[dict[str, Any], Rows]], settings: NoiseSettings) -> pd.DataFrame:
+def _topology(
+    results: list[tuple[dict[str, Any], JobTables]], settings: NoiseSettings
+) -> pd.DataFrame:
     """Noisy and refined networks beside the original and its rewirings."""
     columns = [*RUN, "state", "measure", "value"]
     originals = _collect(results, "null", settings, ["network", "seed"])

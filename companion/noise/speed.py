@@ -78,7 +78,7 @@ def growth_rows(table: pd.DataFrame, growth: pd.DataFrame) -> pd.DataFrame:
         name = {"n": "genes", "r": "regulators"}[str(row.along)]
         here = table[(table["case"] == f"growth in {row.along}") & (table["what"] == row.what)]
         here = here[(here["device"] == "cpu") & (here["threads"] == row.threads)]
-        label = f"{row.what}, {name}$^{{{row.exponent:.1f}}}$ [{row.low:.1f}, {row.high:.1f}]"
+        label = f"{row.what}, {name}^{row.exponent:.1f} [{row.low:.1f}, {row.high:.1f}]"
         parts.append(
             pd.DataFrame({"label": label, "size": here[row.along], "seconds": here["seconds"]})
         )

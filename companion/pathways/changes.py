@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.stats import false_discovery_control, norm
 
 from aligned.knowledge import KnowledgeBase
+from companion.parallel import side_by_side
 from companion.pathways.enrichment import (
     GeneSets,
     Halves,
@@ -298,8 +298,7 @@ def random_edits(
         kept = len(before & held(edited, ruler.sets)) / max(1, len(before))
         return ruler.measure(edited), kept
 
-    seeds = [ruler.seed + 1 + i for i in range(n)]
-    found = Parallel(n_jobs=n_jobs)(delayed(one)(seed) for seed in seeds)
+    found = list(side_by_side(one, [(ruler.seed + 1 + i,) for i in range(n)], n_jobs))
     changes = {name: np.stack([f[name] - start[name] for f, _ in found]) for name in STATISTICS}
     return {**changes, "kept": np.array([kept for _, kept in found])}
 

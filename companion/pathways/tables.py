@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
-from joblib import Parallel, delayed
 from scipy.stats import binomtest, false_discovery_control
 
 from aligned.data import Bundle
 from aligned.knowledge import KnowledgeBase
 from companion.editions.ecoli.expression import MEASURED
+from companion.parallel import side_by_side
 from companion.pathways.changes import LEVEL, Comparison, Ruler, held, matched_edits
 from companion.pathways.enrichment import GeneSets, over_representation, recovery
 from companion.pathways.meaning import meaning_table, relations
@@ -197,8 +197,8 @@ def recovery_table(
     )
     first = distinct(nets)
     once = list(dict.fromkeys(first.values()))
-    values = Parallel(n_jobs=n_jobs)(delayed(_recovered)(nets[name], ruler) for name in once)
-    found = dict(zip(once, values, strict=True))
+    recovered = list(side_by_side(_recovered, [(nets[name], ruler) for name in once], n_jobs))
+    found = dict(zip(once, recovered, strict=True))
     rows = []
     for name in nets:
         for measure, (ours, null) in found[first[name]].items():
@@ -274,10 +274,10 @@ def topology_table(
     first = distinct({name: nets[name] for name in shown})
     once = list(dict.fromkeys(first.values()))
     seeds = [seed + 1 + i for i in range(n)]
-    jobs = [delayed(topology)(nets[name]) for name in once]
-    jobs += [delayed(topology)(rewired(kb, s)) for s in seeds]
-    jobs += [delayed(topology)(matched_edits(kb, edits, s, measured)) for s in seeds]
-    values = Parallel(n_jobs=n_jobs)(jobs)
+    jobs = [nets[name] for name in once]
+    jobs += [rewired(kb, s) for s in seeds]
+    jobs += [matched_edits(kb, edits, s, measured) for s in seeds]
+    values = list(side_by_side(topology, [(net,) for net in jobs], n_jobs))
     own, rest = dict(zip(once, values, strict=False)), values[len(once) :]
     nulls = {"original": ("rewired", rest[:n]), "refined": ("random edits", rest[n:])}
     rows = []

@@ -75,7 +75,7 @@ def plot_stages(
         value = float(table.loc[table["method"] == name, metric].iloc[0])
         ax.axhline(value, color="0.35", ls=style, lw=1, label=name)
     ax.set_xticks(list(place.values()), list(place), rotation=35, ha="right")
-    ax.set_ylabel(LABELS[metric])
+    ax.set_ylabel(LABELS[metric], parse_math=True)
     ax.set_xlabel("stage")
     return ax
 
@@ -111,7 +111,8 @@ def plot_yardsticks(
             at = (place[stage], 1.0)
             ax.annotate(label, at, xycoords=("data", "axes fraction"), ha="center", va="bottom",
                         fontsize="x-small", color="0.35")  # fmt: skip
-    ax.set(ylabel=LABELS["f_k"], xlabel="stage", ylim=(0, 1.02))
+    ax.set_ylabel(LABELS["f_k"], parse_math=True)
+    ax.set(xlabel="stage", ylim=(0, 1.02))
     return ax
 
 
@@ -170,7 +171,9 @@ def plot_map(table: pd.DataFrame, ax: Axes | None = None, gamma: float = 2.0) ->
             },
             annotation_clip=False,
         )
-    ax.set(xlabel=LABELS["f_d"], ylabel=LABELS["f_k"], xlim=(left, right), ylim=(0.2, 1.02))
+    ax.set_xlabel(LABELS["f_d"], parse_math=True)
+    ax.set_ylabel(LABELS["f_k"], parse_math=True)
+    ax.set(xlim=(left, right), ylim=(0.2, 1.02))
     return ax
 
 
@@ -217,7 +220,7 @@ def plot_closures(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             color=COLOURS[score],
             marker="o" if rule == "boolean" else "^",
             ls="-" if rule == "boolean" else "--",
-            label=f"{'$F_d$' if column == 'f_d_all' else '$F_k$'}, {rule}",
+            label=f"{'F_d' if column == 'f_d_all' else 'F_k'}, {rule}",
         )
     ax.set(xlabel="longest path k (steps)", ylabel="macro-F1 of the deduction", ylim=(0, 1.03))
     ax.set_xticks(sorted(table["k"].unique()))

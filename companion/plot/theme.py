@@ -33,6 +33,7 @@ def theme() -> Iterator[None]:
         "axes.spines.right": False,
         "figure.constrained_layout.use": True,
         "legend.frameon": False,
+        "text.parse_math": False,  # names may hold "$"; our own formulas ask for parse_math
         "svg.fonttype": "none",
         "svg.hashsalt": "aligned",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -122,7 +123,7 @@ def test_parameters_are_read_with_their_defaults(checkout: Path) -> None:
 
 def test_an_edition_without_a_key_says_which(checkout: Path) -> None:
     (checkout / "notebooks" / "editions" / "half.yaml").write_text("edition: half\ntitle: H\n")
-    with pytest.raises(ValueError, match="edition 'half' lacks the key 'data'"):
+    with pytest.raises(ValueError, match=r"half\.yaml: it lacks the key 'data'; add it"):
         load_edition("half")
 
 
@@ -165,3 +166,22 @@ def test_random_ids_of_tables_and_drawings_are_numbered() -> None:
     drawing = '<dc:date>2026-01-01</dc:date><g id="p0123456789"/><use href="#mabcdef0123" x="1"/>'
     plain = '<dc:date/><g id="p7-0"/><use href="#m7-1" x="1"/>'
     assert _with_plain_ids(drawing, "7") == plain
+
+
+def test_tables_that_must_not_be_replaced_stop_a_notebook_before_it_starts(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = checkout / "notebooks" / "01_little.py"
+    source.write_text(source.read_text().replace("fail = False", 'fail = False\nout = ""'))
+    mine = checkout / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("a thought")
+    started: list[object] = []
+    module = sys.modules["companion.book.notebooks"]
+    monkeypatch.setattr(module, "_execute", lambda *words: started.append(words))
+    with pytest.raises(FileExistsError, match="mine is not empty and holds no run of ours"):
+        run_notebook("01_little", parameters={"out": "mine"})
+    (checkout / "file").touch()
+    with pytest.raises(ValueError, match="nothing can be written in"):
+        run_notebook("01_little", parameters={"out": "file/tables"})
+    assert started == []

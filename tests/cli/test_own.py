@@ -1,10 +1,13 @@
-"""``aligned init`` and ``aligned report``: from a reader's own files to a book, and every no."""
+"""``aligned init`` and ``aligned report``: from a reader's own files to a book, and every no.
+
+`tests/book/test_hostile.py` makes one report for real.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +200,7 @@ def _occupied(study: Path) -> None:
     [
         (_edit("treshold", 1), "has the key 'treshold', which nobody reads; did you mean 'thresh"),
         (_edit("threshold", None), "holds numbers other than -1, 0 and 1"),
-        (_edit("data", None), "names no data; add a line"),
+        (_edit("data", None), "study.yaml: it lacks the key 'data'; add it"),
         (_edit("notebooks", {}), "chooses no notebook"),
         (_edit("notebooks", {"99_none": {}}), "there is no notebook '99_none'; the notebooks are"),
         (_edit("notebooks", {"03_ecoli_iterations": {"fold": 3}}), "has no parameter 'fold'"),
@@ -250,6 +253,32 @@ def test_wrong_usage(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("where", ["save", "execute_all", "_stage", "publish", "write_text"])
+def test_a_report_that_was_killed_can_be_made_again(
+    where: str, study: Path, runs: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed the first time, and while a finished one is brought up to date."""
+    folder = study / "report"
+    for again in (False, True):
+        if again:
+            _edit("title", "Another")(study)
+        pid = os.fork()
+        if pid == 0:
+            monkeypatch.setattr(report, where, lambda *_, **__: os._exit(9))
+            report.build_report(read_study(study), folder)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+        assert _leave("report", str(study)) == 0
+        assert sorted(path.name for path in folder.iterdir()) == [
+            *("data", "data.sources", "edition.yaml", "html", "html.sources", "index.html"),
+            *("notebooks", "src"),
+        ]  # fmt: skip
+        assert [p.name for p in study.iterdir() if p.name.startswith(".")] == []
+        assert (
+            yaml.safe_load((folder / "edition.yaml").read_text())["title"] == "Another"
+        ) == again
+
+
 def test_a_notebook_that_stops_keeps_the_older_report(
     study: Path, runs: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,24 +315,3 @@ def test_every_call_of_the_scorecard_lies_in_such_a_section(name: str) -> None:
         cell for cell in kept if re.search(r"^\w+ = scorecard\(", cell["source"], re.MULTILINE)
     ]
     assert calls == []
-
-
-# --------------------------------------------------------------------------- once, for real
-
-
-def test_a_tiny_study_end_to_end(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = {"folds": 3, "n_seeds": 1, "n_networks": 1, "align_steps": 5, "jobs": 1}
-    tiny |= {"splits": ["control_safe"], "heldout_share": 0.1}
-    _edit("notebooks", {"03_ecoli_iterations": tiny})(study)
-    assert _leave("report", str(study), "--device", "cpu") == 0
-    html = study / "report" / "html"
-    page = (html / "notebooks" / "03_ecoli_iterations.html").read_text()
-    assert "The claims" not in page
-    assert str(study) not in page
-    assert "<svg" in page or ".svg" in page
-    welcome = (html / "welcome.html").read_text()
-    assert "Alignment</strong> changes" in welcome
-    assert "https://" not in "".join(
-        re.findall(r'<(?:script|link)[^>]+(?:src|href)="([^"]+)', page)
-    )
-    shutil.rmtree(study / "report")

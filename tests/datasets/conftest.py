@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -136,7 +137,8 @@ class _Server:
                 if length != -1:
                     self.send_header("Content-Length", str(len(body) if length is None else length))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # a reader may stop before the end
+                    self.wfile.write(body)
 
             def log_message(self, *args: object) -> None:
                 pass

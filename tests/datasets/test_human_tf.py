@@ -27,7 +27,6 @@ from companion.editions.human_tf.signatures import (
     responses,
 )
 from companion.edits import edit_support, edit_table
-from companion.loop.run import IterationSettings, _jobs
 
 KINDS = {"ko": ["KO"], "kd": ["KD", "SIRNA"], "oe": ["OE"]}
 SIGNS = {"ko": -1, "kd": -1, "oe": 1}
@@ -282,11 +281,6 @@ def test_added_edges_that_the_other_network_has(unseen: Bundle) -> None:
     assert support.loc["added", "p_value"] == pytest.approx(
         float(hypergeom.sf(9, urn, hits, 20)), rel=1e-6
     )
-
-
-def test_no_fits_with_hidden_edges_without_a_share(human_bundle: Bundle) -> None:
-    settings = IterationSettings(splits=("control_safe",), seeds=(0,), n_folds=3, heldout_share=0.0)
-    assert len(list(_jobs(human_bundle, settings))) == 3
 
 
 # ------------------------------------------------------------------------------------ small steps

@@ -173,7 +173,7 @@ def test_bad_edges(folder: Path, edges: pd.DataFrame, change: dict, message: str
 @pytest.mark.parametrize("yardstick", [{"k": 0, "rule": "boolean"}, {"k": 1, "rule": "odd"}, {}])
 def test_bad_yardstick(folder: Path, yardstick: dict) -> None:
     (folder / "card.yaml").write_text(yaml.safe_dump({"yardstick": yardstick}))
-    with pytest.raises(ValueError, match=r"yardstick of .*mine is .*give k"):
+    with pytest.raises(ValueError, match=r"card\.yaml: .*yardstick of this file is .*give k"):
         load(folder)
 
 

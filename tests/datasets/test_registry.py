@@ -69,14 +69,26 @@ def test_default_announcement_goes_to_stderr(
     ("page", "message"),
     [
         ((200, "text/csv", BODY[:-2] + b"9\n", None), r"not the registered file .*sha256"),
-        ((200, "text/csv", BODY + b"more", None), r"not the registered file .*sha256"),
+        ((200, "text/csv", BODY + b"more", None), r"sent more than the registered 950 bytes of"),
+        ((200, "text/csv", BODY * 9_000, None), r"sent more than the registered 950 bytes of"),
+        ((200, "text/csv", BODY * 9_000, -1), r"sent more than the registered 950 bytes of"),
         ((200, "text/html", b"\n<!DOCTYPE html><html>Sign in</html>", None), r"sent a web page"),
         ((200, "text/csv", BODY[:100], len(BODY)), r"broke off|ended after 100 of"),
         ((200, "text/csv", BODY[:100], -1), r"ended after 100 of 950 bytes"),
         ((404, "text/plain", b"404: Not Found", None), r"answered 404"),
         ((503, "text/html", b"<html>busy</html>", None), r"answered 503"),
     ],
-    ids=["wrong hash", "too long", "web page", "interrupted", "cut short", "404", "503"],
+    ids=[
+        "wrong hash",
+        "too long",
+        "far too long",
+        "endless",
+        "web page",
+        "interrupted",
+        "cut short",
+        "404",
+        "503",
+    ],
 )
 def test_a_bad_answer_is_one_sentence_and_leaves_nothing(
     server, registered: Path, cache: Path, page: tuple, message: str

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 from pathlib import Path
+from types import ModuleType
 
 import anndata as ad
 import numpy as np
@@ -24,9 +26,17 @@ from cell_eval._types import PerturbationAnndataPair, initialize_de_comparison
 from cell_eval.metrics import metrics_registry
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("metrics", ROOT / "aligned" / "metrics.py")
-metrics = importlib.util.module_from_spec(spec)  # not installed here; it needs NumPy alone
-spec.loader.exec_module(metrics)
+
+
+def _module(name: str) -> ModuleType:
+    """A module of the package, which is not installed here; these need NumPy alone."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "aligned" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+files, metrics = _module("files"), _module("metrics")
 
 
 def main() -> None:
@@ -36,9 +46,11 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder with gears.csv.gz; gets cell_eval.csv")
     given = parser.parse_args()
     table = compared(*inputs(given.folder, given.out / "gears.csv.gz"))
-    part = given.out / "cell_eval.csv.partial"
-    table.to_csv(part, index=False, float_format="%.6f")
-    part.rename(given.out / "cell_eval.csv")
+    out, run = given.out / "cell_eval.csv", given.out / "run.json"
+    files.write_file(out, lambda part: table.to_csv(part, index=False, float_format="%.6f"))
+    record = json.loads(run.read_text(encoding="utf-8"))
+    record = files.sealed(record, {**record.get("files", {}), out.name: files.sha256_of(out)})
+    files.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", run)
     print(table.to_string(index=False))
 
 

@@ -23,16 +23,18 @@ import aligned as al
 from aligned.config import Config
 from aligned.data import with_split
 from aligned.data.rows import Rows
-from aligned.records import run_record, write_json
+from aligned.files import new_folder
+from aligned.records import check_replaceable, run_record, write_record
 from aligned.scores import balanced_consistency, confusion, f1_from_confusion
-from companion.fits import first_perturbed
+from companion.engine import counted
 from companion.rivals import RIVALS
-from companion.statistics import Bootstrap
+from companion.statistics import Key, Scores
 
 #: Tools whose table may lie in the folder: file -> name.
 TOOLS = {"gears": "GEARS", "state": "State"}
 BASELINES = ("no change", "class frequencies", "direct edges, else frequencies")
 OURS = "ALIGNED, integrated"
+SPLIT = "perturbation"
 OBJECTIVES = ("f_d", "balance")
 #: Shares of cells called that a threshold is chosen from.
 SHARES = np.geomspace(0.0005, 0.5, 30)
@@ -45,28 +47,27 @@ def main(
 ) -> None:
     """Write ``scores.csv``, the tools' tables and ``run.json``, all or nothing."""
     begin = time.monotonic()
+    check_replaceable(
+        out, known=["scores.csv", "cell_eval.csv", *(f"{name}.csv.gz" for name in TOOLS)]
+    )
     bundle = al.load(folder / "data")
     roles = pd.read_csv(folder / "folds.csv", dtype=str)
     tools = {n: folder / f"{n}.csv.gz" for n in TOOLS if (folder / f"{n}.csv.gz").is_file()}
     if not tools:
         raise SystemExit(f"{folder} holds no table of a tool; run train_gears.py on it first.")
     table = scores(bundle, roles, tools, n_boot)
-    part = out.with_name(out.name + ".partial")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    table.to_csv(part / "scores.csv", index=False, float_format="%.7g")
     records = {TOOLS[n]: json.loads((folder / f"{n}.json").read_text()) for n in tools}
-    for path in tools.values():
-        shutil.copy2(path, part / path.name)
     record = run_record(
         {"folds": roles["fold"].nunique(), "n_boot": n_boot, "tools": records},
         bundle.data,
         bundle.kb,
         time.monotonic() - begin,
     )
-    write_json(record, part / "run.json")
-    shutil.rmtree(out, ignore_errors=True)
-    part.rename(out)
+    with new_folder(out) as part:
+        table.to_csv(part / "scores.csv", index=False, float_format="%.7g")
+        for path in tools.values():
+            shutil.copy2(path, part / path.name)
+        write_record(record, part / "run.json")
     print(table.to_string(index=False))
 
 
@@ -108,15 +109,9 @@ def scores(
             model = al.Aligned(config).fit(here, bundle.kb, "A", yardstick=dict(bundle.yardstick))
             test = rows.take(where["test"])
             called[OURS, objective][where["test"]] = model.predict(test.x).fused
-    bootstrap = Bootstrap(first_perturbed(rows, bundle.kb), 1, n_boot, 0, 2.0)
-    scored = {
-        key: bootstrap.score(
-            confusion(rows.y, calls, rows.counted)[None],
-            confusion(delta, calls, rows.counted)[None],
-        )
-        for key, calls in called.items()
-    }
-    found = []
+    all_scores = Scores(counted(bundle, called, SPLIT), n_boot)
+    scored = {key: all_scores.of(Key(SPLIT, key[0], objective=key[1])) for key in called}
+    table: list[dict[str, object]] = []
     for (method, objective), result in scored.items():
         row = {"method": method, "objective": objective, **result.row(), "n_conditions": len(rows)}
         for metric in ("f_d", "balanced"):
@@ -124,8 +119,8 @@ def scores(
             row |= dict(
                 zip((f"gain_{metric}{e}" for e in ("", "_low", "_high")), change, strict=True)
             )
-        found.append(row)
-    return pd.DataFrame(found)
+        table.append(row)
+    return pd.DataFrame(table)
 
 
 def effects_of(path: Path, bundle: al.Bundle, roles: pd.DataFrame) -> dict[str, np.ndarray]:
