@@ -183,9 +183,11 @@ def optimal_adapter(
     seen, y_hat, delta = _rows(observed, y_hat, delta)
     w = _checked_weights(w, delta.shape)
     gain = _gain(y_hat != delta, w, config) * allowed_cells(delta, seen, config)
+    budget = _budget(seen, config.theta, w)
+    if not ((gain > 0).sum(axis=1) > budget).any():  # no rank is beyond K
+        return _as_int8(gain > 0)[0]
     rank = (-gain).argsort(stable=True).argsort()
-    price = config.c_len * (rank >= _budget(seen, config.theta, w)[:, None])
-    return _as_int8(gain > price)[0]
+    return _as_int8(gain > config.c_len * (rank >= budget[:, None]))[0]
 
 
 def normalised_regret(
