@@ -297,9 +297,9 @@ def local_gradient(
     tensor scalar
         A surrogate whose gradient is an unbiased estimate of that of ``E_a[L_a]``, over all rows.
     """
-    a = _draw(cells, generator).double()
+    a = _draw(cells, generator).to(cells.dtype)
     used = a.new_zeros(len(delta)).index_add_(0, row, a)
-    over = (used[row] - a + 1) > _budget(observed, config.theta, used)[row]
+    over = (used[row] - a + 1) > _budget(observed, config.theta, w.double()).to(a.dtype)[row]
     differ, trust = y_hat[row, gene] != delta[row, gene], _at(w, row, gene)
     over, differ, trust = (v.to(cells.dtype) for v in (over, differ, trust))
     change = config.c_len * over - _gain(differ, trust, config)
