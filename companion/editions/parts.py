@@ -11,11 +11,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
+import yaml
 from anndata import AnnData
 
+from aligned._assets import asset
 from aligned.knowledge import KnowledgeBase
 
-__all__ = ["GeneNames", "counts", "inputs", "overlap", "pairs_in", "set_counts"]
+__all__ = [
+    "GeneNames",
+    "choose",
+    "counts",
+    "inputs",
+    "overlap",
+    "pairs_in",
+    "recipe_of",
+    "set_counts",
+    "share",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,42 @@ class GeneNames:
         """Gene id of a name, regardless of case; None if no table knows it."""
         key = name.strip().lower()
         return next((table[key] for table in self.tables if key in table), None)
+
+
+def recipe_of(edition: str) -> dict[str, Any]:
+    """The page ``data/<edition>/recipe.yaml``.
+
+    Examples
+    --------
+    >>> recipe_of("human_tf")["species"]
+    'HUMAN'
+    """
+    text = asset(f"data/{edition}/recipe.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def choose(name: str, value: str | None, choices: Iterable[str], default: str = "") -> str:
+    """Value of an option; for None the default, or the first choice.
+
+    Raises
+    ------
+    ValueError
+        It is none of the choices.
+
+    Examples
+    --------
+    >>> choose("network", None, ["gold", "silver"])
+    'gold'
+    >>> choose("network", "brass", ["gold", "silver"])
+    Traceback (most recent call last):
+    ...
+    ValueError: network='brass' is not a choice; use one of gold, silver.
+    """
+    known = list(choices)
+    chosen = (default or known[0]) if value is None else value
+    if chosen not in known:
+        raise ValueError(f"{name}={value!r} is not a choice; use one of {', '.join(known)}.")
+    return chosen
 
 
 def inputs(perturbed: Sequence[Mapping[str, int]], genes: Sequence[str]) -> sp.csr_matrix:
@@ -89,6 +137,18 @@ def pairs_in(edges: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.bool_]
     """
     keys = (pd.MultiIndex.from_frame(table[["source", "target"]]) for table in (edges, others))
     return np.asarray(next(keys).isin(next(keys)))
+
+
+def share(what: npt.ArrayLike, among: npt.ArrayLike) -> float:
+    """Share of true cells among some, to four digits; 0 where there are none.
+
+    Examples
+    --------
+    >>> share([True, False, True], [True, True, False])
+    0.5
+    """
+    chosen = np.asarray(what)[np.asarray(among)]
+    return round(float(chosen.mean()), 4) if chosen.size else 0.0
 
 
 def overlap(

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from anndata import AnnData
 
 from aligned._assets import asset
@@ -30,7 +29,7 @@ from companion.editions.ecoli.expression import (
 from companion.editions.ecoli.names import gene_names, read_gff
 from companion.editions.ecoli.network import NetworkTable, ecocyc_network, trn_network
 from companion.editions.ecoli.noise import noise_summary, replicate_disagreement, wild_type_calls
-from companion.editions.parts import GeneNames, counts, inputs
+from companion.editions.parts import GeneNames, counts, inputs, recipe_of
 
 __all__ = ["Originals", "build", "originals", "read_recipe"]
 
@@ -99,8 +98,7 @@ class Originals:
 
 def read_recipe() -> dict[str, Any]:
     """The page ``data/ecoli/recipe.yaml``."""
-    text = asset("data/ecoli/recipe.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return recipe_of("ecoli")
 
 
 def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from anndata import AnnData
 
-from aligned._assets import asset
 from aligned.data import Bundle, DataFile, folds, linked_conditions, read_gmt, with_split
 from aligned.knowledge import KnowledgeBase
 from companion.editions.human_tf.networks import (
@@ -28,7 +26,15 @@ from companion.editions.human_tf.signatures import (
     read_signatures,
     responses,
 )
-from companion.editions.parts import counts, inputs, overlap, pairs_in, set_counts
+from companion.editions.parts import (
+    choose,
+    counts,
+    inputs,
+    overlap,
+    pairs_in,
+    recipe_of,
+    set_counts,
+)
 
 __all__ = ["NETWORKS", "OWN_GENE", "Originals", "build", "originals", "read_recipe"]
 
@@ -79,8 +85,7 @@ class Originals:
 
 def read_recipe() -> dict[str, Any]:
     """The page ``data/human_tf/recipe.yaml``."""
-    text = asset("data/human_tf/recipe.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return recipe_of("human_tf")
 
 
 def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
@@ -139,11 +144,8 @@ def build(
         ``own_gene`` or ``network`` is none of these.
     """
     recipe = read_recipe()
-    own_gene = recipe["filters"]["own_gene"] if own_gene is None else own_gene
-    network = recipe["network"]["edges"] if network is None else network
-    for name, value, choices in (("own_gene", own_gene, OWN_GENE), ("network", network, NETWORKS)):
-        if value not in choices:
-            raise ValueError(f"{name}={value!r} is not a choice; use one of {sorted(choices)}.")
+    own_gene = choose("own_gene", own_gene, OWN_GENE, recipe["filters"]["own_gene"])
+    network = choose("network", network, NETWORKS, recipe["network"]["edges"])
     read = originals(paths, recipe)
     kept = [s for s in read.usable if own_gene == "keep_all" or s.own != "unexpected"]
     data = _as_anndata(read, kept, recipe["genes"]["min_conditions"])

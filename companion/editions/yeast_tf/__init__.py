@@ -4,22 +4,6 @@
 paths or tables in, tables out.
 """
 
-from companion.editions.yeast_tf.recipe import (
-    NETWORKS,
-    PARTS,
-    Originals,
-    build,
-    check_choices,
-    originals,
-    read_recipe,
-)
+from companion.editions.yeast_tf.recipe import build, check_choices, originals
 
-__all__ = [
-    "NETWORKS",
-    "PARTS",
-    "Originals",
-    "build",
-    "check_choices",
-    "originals",
-    "read_recipe",
-]
+__all__ = ["build", "check_choices", "originals"]

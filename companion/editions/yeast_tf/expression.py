@@ -9,61 +9,37 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["call", "joined", "labelled", "names_in", "shared_response", "undivided"]
+__all__ = ["call", "joined", "labelled", "undivided"]
 
 
-def names_in(path: Path) -> list[str]:
-    """Names from a file that holds one on each line, perhaps in quotation marks."""
-    return [str(name) for name in pd.read_csv(path, header=None, dtype=str)[0].str.strip()]
-
-
-def labelled(path: Path, genes: Sequence[str], samples: Sequence[str], pool: str) -> pd.DataFrame:
-    """Read numbers without labels: factors × genes, the column of the wild type left out.
-
-    Parameters
-    ----------
-    path : Path
-        CSV of numbers, genes × samples.
-    genes, samples : sequence of str
-        What its rows and columns are.
-    pool : str
-        The sample to leave out.
+def labelled(paths: Sequence[Path], pool: str) -> pd.DataFrame:
+    """Read numbers, genes × samples, and the names of both; return factors × genes, no pool.
 
     Raises
     ------
     ValueError
-        The numbers do not fit the names.
+        The numbers do not fit the two lists of names.
     """
-    numbers = pd.read_csv(path, header=None)
-    if numbers.shape != (len(genes), len(samples)):
+    table = pd.read_csv(paths[0], header=None)
+    rows, columns = (pd.read_csv(path, header=None, dtype=str)[0] for path in paths[1:])
+    if table.shape != (len(rows), len(columns)):
         raise ValueError(
-            f"{path.name} has {numbers.shape[0]} rows and {numbers.shape[1]} columns, its lists of "
-            f"names {len(genes)} and {len(samples)}; take all of them from the same version."
+            f"{paths[0].name} has {table.shape[0]} rows and {table.shape[1]} columns, its lists of "
+            f"names {len(rows)} and {len(columns)}; take all of them from the same version."
         )
-    return numbers.set_axis(list(genes)).set_axis(list(samples), axis=1).drop(columns=pool).T
+    return pd.DataFrame(table.to_numpy().T, list(columns), list(rows)).drop(index=pool)
 
 
 def undivided(divided: pd.DataFrame, plain: pd.DataFrame, tolerance: float) -> pd.DataFrame:
-    """Undo a division of every row by a constant of its own.
+    """Undo a division of every row by a positive constant of its own.
 
-    Parameters
-    ----------
-    divided : DataFrame
-        Genes × samples, each row divided by one positive number.
-    plain : DataFrame
-        The same before the division, some of the samples.
-    tolerance : float
-        Largest difference that rounding may leave.
-
-    Returns
-    -------
-    DataFrame
-        ``divided``, each row times the least-squares ratio to ``plain`` over the shared samples.
+    Each row is multiplied by its least-squares ratio to ``plain``, the table before the division,
+    over the samples that both have.
 
     Raises
     ------
     ValueError
-        One positive number per row does not turn one table into the other.
+        One positive number per row does not turn one table into the other, up to ``tolerance``.
 
     Examples
     --------
@@ -73,15 +49,15 @@ def undivided(divided: pd.DataFrame, plain: pd.DataFrame, tolerance: float) -> p
     """
     shared = divided.columns.intersection(plain.columns)
     one, other = divided[shared].to_numpy(), plain.loc[divided.index, shared].to_numpy()
-    factor = (one * other).sum(axis=1) / (one * one).sum(axis=1)
-    off = np.abs(one * factor[:, None] - other).max(axis=1)
-    wrong = ~((factor > 0) & (off <= tolerance))  # nan is wrong, too
+    ratio = (one * other).sum(axis=1) / (one * one).sum(axis=1)
+    off = np.abs(one * ratio[:, None] - other).max(axis=1)
+    wrong = ~((ratio > 0) & (off <= tolerance))  # nan is wrong, too
     if wrong.any():
         raise ValueError(
-            f"no single positive factor turns the divided row of {divided.index[wrong][0]} into "
+            f"no single positive number turns the divided row of {divided.index[wrong][0]} into "
             f"the plain one ({int(wrong.sum())} such); take both tables from the same version."
         )
-    return divided.mul(factor, axis=0)
+    return divided.mul(ratio, axis=0)
 
 
 def joined(tables: Sequence[pd.DataFrame], tolerance: float) -> pd.DataFrame:
@@ -90,15 +66,13 @@ def joined(tables: Sequence[pd.DataFrame], tolerance: float) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Tables list different factors, or disagree about a gene by more than ``tolerance``.
+        They disagree about a gene by more than ``tolerance``.
     """
     factors = sorted(tables[0].index)
-    if odd := sorted({f for table in tables for f in set(factors) ^ set(table.index)}):
-        raise ValueError(f"factor {odd[0]} is not in every table; take them from one version.")
     every = pd.concat([table.loc[factors] for table in tables], axis=1)
-    first = every.loc[:, ~every.columns.duplicated()]
-    again = every.loc[:, every.columns.duplicated()]
-    off = (again - first[again.columns]).abs().max()
+    again = every.columns.duplicated()
+    first = every.loc[:, ~again]
+    off = (every.loc[:, again] - first[every.columns[again]]).abs().max()
     if (off > tolerance).any():
         raise ValueError(
             f"two tables differ by up to {off.max():.3g} in gene {off.idxmax()}; "
@@ -117,17 +91,3 @@ def call(logfc: npt.ArrayLike, threshold: float) -> npt.NDArray[np.int8]:
     """
     change = np.nan_to_num(np.asarray(logfc, dtype=float))
     return (np.sign(change) * (np.abs(change) > threshold)).astype(np.int8)
-
-
-def shared_response(logfc: pd.DataFrame) -> float:
-    """Share of variance that one pattern over genes, present in every condition, accounts for.
-
-    The first principal component of conditions × genes, each gene centred.
-
-    Examples
-    --------
-    >>> shared_response(pd.DataFrame([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]))
-    1.0
-    """
-    strength = np.linalg.svd(logfc.to_numpy() - logfc.to_numpy().mean(axis=0), compute_uv=False)
-    return round(float(strength[0] ** 2 / (strength**2).sum()), 4)

@@ -9,24 +9,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from anndata import AnnData
 
-from aligned._assets import asset
 from aligned.data import Bundle, DataFile, Rows, folds, widen, with_split
 from aligned.knowledge import KnowledgeBase
-from companion.editions.parts import GeneNames, counts, inputs, overlap, pairs_in, set_counts
+from companion.editions.parts import (
+    GeneNames,
+    choose,
+    inputs,
+    overlap,
+    pairs_in,
+    recipe_of,
+    set_counts,
+    share,
+)
 from companion.editions.yeast_tf import expression as ex
 from companion.editions.yeast_tf import networks as nw
 from companion.topology import rewired
 
-__all__ = ["NETWORKS", "PARTS", "Originals", "build", "check_choices", "originals", "read_recipe"]
+__all__ = ["Originals", "build", "check_choices", "originals"]
 
 Recipe = Mapping[str, Any]
-
-#: Networks, see the recipe; and which conditions each part of the data holds.
-NETWORKS = ("yeastract", "gold", "binding", "rewired")
-PARTS = {"joint": ("ko", "zev"), "ko": ("ko",), "zev": ("zev",)}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Originals:
     expression : DataFrame
         Pairs with expression evidence in YEASTRACT, whatever its sign.
     unknown : tuple of str
-        YEASTRACT's factors without a systematic name; left out.
+        YEASTRACT's factors that have no gene id; left out.
     go, sets : dict
         Genes by GO slim term, of the aspects to count and of those that are gene sets.
     """
@@ -61,79 +64,55 @@ class Originals:
     sets: dict[str, list[str]]
 
 
-def read_recipe() -> dict[str, Any]:
-    """The page ``data/yeast_tf/recipe.yaml``."""
-    text = asset("data/yeast_tf/recipe.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
-
-
 def check_choices(network: str | None, part: str | None) -> tuple[str, str]:
-    """Network and part to use, the recipe's own for None.
-
-    Examples
-    --------
-    >>> check_choices(None, "zev")
-    ('yeastract', 'zev')
-    >>> check_choices("silver", None)
-    Traceback (most recent call last):
-    ...
-    ValueError: network='silver' is not a choice; use one of yeastract, gold, binding, rewired.
-    """
-    chosen = dict(read_recipe()["defaults"])
-    for name, value, choices in (("network", network, NETWORKS), ("part", part, tuple(PARTS))):
-        if value is not None and value not in choices:
-            raise ValueError(f"{name}={value!r} is not a choice; use one of {', '.join(choices)}.")
-        chosen[name] = value or chosen[name]
-    return chosen["network"], chosen["part"]
+    """Network and part to use; the recipe's first for None."""
+    recipe = recipe_of("yeast_tf")
+    network = choose("network", network, recipe["networks"])
+    return network, choose("part", part, recipe["parts"])
 
 
 def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
     """Read the registered files as the recipe says."""
     at = {key: paths[name] for key, name in recipe["files"].items()}
     pool, tolerance, go = recipe["pool"], recipe["tolerance"], recipe["go"]
-    rows = {"573": ex.names_in(at["genes"]), "50": ex.names_in(at["factors"])}
-    columns = {"573": ex.names_in(at["samples"]), "50": ex.names_in(at["factor_samples"])}
-    ko, zev, factor_ko, factor_zev = (
-        ex.labelled(at[key], rows[which], columns[which], pool)
-        for key, which in (
-            ("deletions", "573"),
-            ("inductions", "573"),
-            ("factor_deletions", "50"),
-            ("factor_inductions", "50"),
-        )
-    )
+    measured = {
+        key: ex.labelled([paths[name] for name in three], pool)
+        for key, three in recipe["tables"].items()
+    }
     divided, plain = (pd.read_csv(at[key], index_col=0) for key in ("divided", "plain"))
     chip = ex.undivided(divided.drop(columns=pool), plain, tolerance).T
-    logfc = {
-        "ko": ex.joined([ko, chip, factor_ko], tolerance),
-        "zev": ex.joined([zev, factor_zev], tolerance),
+    ko = ex.joined([measured["deletions"], chip, measured["factor_deletions"]], tolerance)
+    zev = ex.joined([measured["inductions"], measured["factor_inductions"]], tolerance)
+    groups = {
+        "chip": chip,
+        "outcome": measured["deletions"],
+        "factor": measured["factor_deletions"],
     }
-    genes = logfc["ko"].columns
-    groups = {"chip": chip.columns, "outcome": rows["573"], "factor": rows["50"]}
+    panel = {key: ko.columns.isin(table.columns) for key, table in groups.items()}
     names = nw.gene_names(at["names"])
-    kinds = ("binding", "activates", "inhibits")
-    read = {kind: nw.evidence_pairs(at[kind], names) for kind in kinds}
-    binding, up, down = (read[kind][0] for kind in kinds)
+    read = [nw.documented_pairs(at[key], names) for key in ("binding", "activates", "inhibits")]
+    binding, up, down = (pairs for pairs, _ in read)
     mode = pd.read_csv(at["mode"], sep="\t", index_col="TF")["Mode"]
+    sign = pairs_in(binding, up).astype(int) - pairs_in(binding, down)  # both or none: 0
     networks = {
         "gold": nw.gold_standard(at["gold"]),
-        "yeastract": nw.with_sign(binding, up, down),
-        "binding": nw.with_mode(binding, mode, recipe["mode_signs"]),
+        "yeastract": nw.with_sign(binding, sign),
+        "binding": nw.with_sign(binding, binding["source"].map(mode).map(recipe["mode_signs"])),
     }
     sources = {
         "Tchourine 2018": networks["gold"],
-        "YEASTRACT DNA binding": binding,
-        "YEASTRACT expression, activator": up,
-        "YEASTRACT expression, inhibitor": down,
-        "GO mode of the factor": networks["binding"],
+        "YEASTRACT binding": binding,
+        "YEASTRACT activator": up,
+        "YEASTRACT inhibitor": down,
+        "GO mode": networks["binding"],
     }
     return Originals(
-        logfc=logfc,
-        panel=pd.DataFrame({key: genes.isin(list(named)) for key, named in groups.items()}, genes),
+        logfc={"ko": ko, "zev": zev},
+        panel=pd.DataFrame(panel, index=ko.columns),
         names=names,
-        networks={name: nw.with_evidence(e, sources) for name, e in networks.items()},
-        expression=pd.concat([up, down]).drop_duplicates(ignore_index=True),
-        unknown=tuple(sorted({name for _, missing in read.values() for name in missing})),
+        networks={name: nw.with_evidence(edges, sources) for name, edges in networks.items()},
+        expression=pd.concat([up, down]),
+        unknown=tuple(sorted({name for _, unknown in read for name in unknown})),
         go=nw.slim_sets(at["slim"], go["counts"], go["roots"]),
         sets=nw.slim_sets(at["slim"], go["sets"], go["roots"]),
     )
@@ -152,158 +131,127 @@ def build(
     Parameters
     ----------
     paths, sources, yardstick
-        Registered name -> path; lines of the registry, for the card; closure of knowledge
-        consistency, from the edition's YAML.
-    network : {"yeastract", "gold", "binding", "rewired"}, optional
-        The knowledge base; default: as the recipe says. Genes and regulators stay in any case.
-    part : {"joint", "ko", "zev"}, optional
-        Which conditions; default: as the recipe says.
+        Registered name -> path; lines of the registry; closure of knowledge consistency.
+    network, part : str, optional
+        A key of the recipe's ``networks`` and one of its ``parts``; default: the first. Perturbed
+        factors are regulators in any network.
     seed : int
         Seed of the rewired network; nothing else depends on it.
-
-    Raises
-    ------
-    ValueError
-        ``network`` or ``part`` is none of these.
     """
     network, part = check_choices(network, part)
-    recipe = read_recipe()
+    recipe = recipe_of("yeast_tf")
     read = originals(paths, recipe)
-    data = _as_anndata(read, PARTS[part], recipe)
+    data = _as_anndata(read, recipe["parts"][part], recipe)
     data = with_split(data, folds(data, split="perturbation")["0"])
     genes, chosen = data.uns["genes"], recipe["networks"][network]
-    edges, others = (read.networks[n] for n in (chosen.get("of", network), chosen["other"]))
-    factors = set(data.obs["factor"])
-    named = {gene: read.names.display.get(gene, gene) for gene in map(str, genes)}
+    edges, others = (read.networks[name] for name in (chosen.get("of", network), chosen["other"]))
+    display = {str(gene): read.names.display.get(str(gene), str(gene)) for gene in genes}
     kb, other_kb = (
         KnowledgeBase.from_edges(
-            table, genes=genes, names=named, regulators=factors.union(table["source"])
+            table, genes=genes, names=display, regulators={*data.obs["factor"], *table["source"]}
         )
         for table in (edges, others)
     )
-    if network == "rewired":
-        kb = rewired(kb, seed)
-        edges = kb.to_edges()
-    return Bundle(
-        data=data,
-        kb=kb,
-        other_kb=other_kb,
-        go_counts=set_counts(read.go, genes),
-        gene_sets=read.sets,
-        card={
-            **_card(read, data, kb, recipe),
-            "network": network,
-            "part": part,
-            "other_network": chosen["other"],
-            "overlap": overlap(edges, others, kb, data),
-            "sources": [file.source() for file in sources],
-        },
-        yardstick=dict(yardstick),
-    )
+    kb = rewired(kb, seed) if "of" in chosen else kb
+    card = {
+        **_card(read, data, kb, recipe),
+        "network": network,
+        "other_network": chosen["other"],
+        "part": part,
+        "overlap": overlap(kb.to_edges(), others, kb, data),
+        "sources": [file.source() for file in sources],
+    }
+    counts = set_counts(read.go, genes)
+    return Bundle(data, kb, other_kb, counts, read.sets, card, dict(yardstick))
 
 
 def _as_anndata(read: Originals, kinds: Sequence[str], recipe: Recipe) -> AnnData:
     """Responses and inputs as the contract wants them; ``uns["genes"]`` spans all networks."""
-    logfc, obs = [], []
-    for kind in kinds:
-        made, table = recipe["conditions"][kind], read.logfc[kind]
-        inside = read.panel.index[read.panel[made["panel"]].any(axis=1)].intersection(table.columns)
-        sign = "-" if made["sign"] < 0 else "+"
-        own = pd.Series({f: table.at[f, f] if f in table else np.nan for f in table.index})
-        counted = table[inside].mask(pd.DataFrame({g: own.index == g for g in inside}, own.index))
-        logfc.append(counted.set_axis([f"{factor}_{kind}" for factor in table.index]))
-        obs.append(
-            pd.DataFrame(
-                {
-                    "perturbation": [read.names.display.get(f, f) + sign for f in table.index],
-                    "n_replicates": made["n_replicates"],
-                    "factor": table.index,
-                    "kind": kind,
-                    "own_log2fc": own.to_numpy(),
-                },
-                index=logfc[-1].index,
-            )
-        )
-    change, about = pd.concat(logfc), pd.concat(obs)
-    change = change[sorted(change.columns)]
-    calls = ex.call(change, np.log2(recipe["response"]["fold"]))
-    measured = list(change.columns)
-    genes = [*measured, *sorted(set(about["factor"]).difference(measured))]
+    each = [_conditions(read, kind, recipe) for kind in kinds]
+    logfc, obs = (pd.concat(tables) for tables in zip(*each, strict=True))
+    logfc = logfc[sorted(logfc.columns)]
+    genes = [*logfc.columns, *sorted(set(obs["factor"]).difference(logfc.columns))]
     data = AnnData(
-        calls,
-        obs=about.assign(silent=~calls.any(axis=1)),
-        var=read.panel.loc[measured].assign(
-            name=[read.names.display.get(gene, gene) for gene in measured],
-            go_count=set_counts(read.go, measured).to_numpy(),
+        ex.call(logfc, np.log2(recipe["response"]["fold"])),
+        obs=obs,
+        var=read.panel.loc[logfc.columns].assign(
+            name=[read.names.display.get(gene, gene) for gene in logfc.columns],
+            go_count=set_counts(read.go, logfc.columns),
         ),
         layers={
-            "logfc": change.to_numpy(dtype=np.float32),
-            "observed": change.notna().to_numpy(),
-            "strict": ex.call(change, recipe["response"]["strict_log2fc"]),
+            "logfc": logfc.to_numpy(dtype=np.float32),
+            "observed": logfc.notna().to_numpy(),
+            "strict": ex.call(logfc, recipe["response"]["strict_log2fc"]),
         },
     )
-    signs = (recipe["conditions"][kind]["sign"] for kind in about["kind"])
-    perturbed = [{f: sign} for f, sign in zip(about["factor"], signs, strict=True)]
+    signs = [recipe["conditions"][kind]["sign"] for kind in obs["kind"]]
+    perturbed = [{factor: sign} for factor, sign in zip(obs["factor"], signs, strict=True)]
     data.obsm["perturbation"] = inputs(perturbed, genes)
     data.uns["genes"] = np.array(genes, dtype=str)
     return widen(data, *read.networks.values())
 
 
+def _conditions(read: Originals, kind: str, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Counted fold changes of one kind (the panel's, own gene masked), and what obs says of it."""
+    how, table = recipe["conditions"][kind], read.logfc[kind]
+    inside = table.loc[:, read.panel.loc[table.columns, how["panel"]].any(axis=1)]
+    way = "-" if how["sign"] < 0 else "+"
+    obs = {
+        "perturbation": [read.names.display.get(f, f) + way for f in table.index],
+        "n_replicates": how["n_replicates"],
+        "factor": table.index,
+        "kind": kind,
+        "own_log2fc": [table.at[f, f] if f in table else np.nan for f in table.index],
+        "silent": ~ex.call(inside, np.log2(recipe["response"]["fold"])).any(axis=1),
+    }
+    own = np.equal.outer(table.index.to_numpy(), inside.columns.to_numpy())
+    names = [f"{factor}_{kind}" for factor in table.index]
+    return inside.mask(own).set_axis(names), pd.DataFrame(obs, index=names)
+
+
 def _card(read: Originals, data: AnnData, kb: KnowledgeBase, recipe: Recipe) -> dict[str, Any]:
-    rows, obs, ko = Rows.of(data, kb), data.obs, read.logfc["ko"]
+    rows, kinds = Rows.of(data, kb), data.obs["kind"]
     deduced = kb.deduce(rows.x, k=1)[:, kb.columns(list(data.var_names))]
-    speaks, changed = rows.counted & (deduced != 0), rows.y != 0
-    panel = read.panel[recipe["conditions"]["ko"]["panel"]].any(axis=1)
-    kinds = {kind: obs[obs["kind"] == kind] for kind in obs["kind"].unique()}
+    changed, speaks = rows.y != 0, rows.counted & (deduced != 0)
     return {
-        **{key: recipe[key] for key in ("title", "what", "licence")},
+        **{key: recipe[key] for key in ("title", "what", "licence", "limits")},
         "citation": "; ".join(recipe["citation"]),
         "n_conditions": data.n_obs,
-        "kinds": counts(obs["kind"]),
-        "n_factors": int(obs["factor"].nunique()),
+        "n_factors": int(data.obs["factor"].nunique()),
         "n_response_genes": data.n_vars,
         "n_genes": len(data.uns["genes"]),
         "panel": {key: int(column.sum()) for key, column in read.panel.items()},
-        "n_counted_cells": int(rows.counted.sum()),
-        "share_changed": _share(changed, rows.counted),
-        "share_changed_strict": _share(data.layers["strict"] != 0, rows.counted),
         "thresholds": dict(recipe["response"]),
-        "n_silent": {kind: int(table["silent"].sum()) for kind, table in kinds.items()},
-        "own_transcript": {
-            kind: {
-                "measured": int(table["own_log2fc"].notna().sum()),
-                "expected": int(
-                    (table["own_log2fc"] * recipe["conditions"][kind]["sign"] > 0).sum()
-                ),
-            }
-            for kind, table in kinds.items()
-        },
-        "shared_response": ex.shared_response(ko.loc[:, panel]),
+        "n_counted_cells": int(rows.counted.sum()),
+        "share_changed": share(changed, rows.counted),
+        "share_changed_strict": share(data.layers["strict"] != 0, rows.counted),
+        "kinds": {kind: _of_kind(kind, read, data[kinds == kind], kb) for kind in kinds.unique()},
         "speaks": {
             "cells": int(speaks.sum()),
-            "share_changed": _share(changed, speaks),
-            "share_sign_right": _share(rows.y == deduced, speaks & changed),
+            "share_changed": share(changed, speaks),
+            "share_sign_right": share(rows.y == deduced, speaks & changed),
         },
-        "expression_evidence": _expression_evidence(read, ko.loc[:, panel], recipe),
-        "n_edges": {name: len(edges) for name, edges in read.networks.items()},
         "unknown_factors": list(read.unknown),
-        "n_gene_sets": len(read.sets),
-        "limits": list(recipe["limits"]),
     }
 
 
-def _expression_evidence(read: Originals, ko: pd.DataFrame, recipe: Recipe) -> dict[str, float]:
-    """Share of a factor's strongly changed and of its unchanged cells that have such evidence."""
-    known = ko[ko.index.isin(read.expression["source"])]
-    cells = known.rename_axis(index="source", columns="target").stack().reset_index(name="logfc")
-    cells = cells[cells["source"] != cells["target"]]
-    has, size = pairs_in(cells, read.expression), cells["logfc"].abs().to_numpy()
-    response = recipe["response"]
+def _of_kind(kind: str, read: Originals, data: AnnData, kb: KnowledgeBase) -> dict[str, Any]:
+    """Counts of the conditions of one kind, and how far expression evidence may come from them."""
+    obs, rows = data.obs, Rows.of(data, kb)
+    changed, own = rows.y != 0, obs["own_log2fc"] * rows.x.sum(axis=1)
+    logfc = read.logfc[kind].loc[:, data.var_names[rows.counted.any(axis=0)]]
+    strength = np.linalg.svd(logfc - logfc.mean(), compute_uv=False) ** 2
+    cells = pd.MultiIndex.from_product([obs["factor"], data.var_names], names=["source", "target"])
+    has = pairs_in(cells.to_frame(), read.expression).reshape(rows.y.shape)
+    known = rows.counted & obs["factor"].isin(read.expression["source"]).to_numpy()[:, None]
     return {
-        "strong": _share(has, size > response["strict_log2fc"]),
-        "unchanged": _share(has, size <= np.log2(response["fold"])),
+        "n_conditions": len(obs),
+        "n_silent": int(obs["silent"].sum()),
+        "n_only_own": int((~changed.any(axis=1) & ~obs["silent"]).sum()),
+        "own_transcript": {"measured": int(own.notna().sum()), "expected": int((own > 0).sum())},
+        "shared_response": round(float(strength[0] / strength.sum()), 4),
+        "expression_evidence": {
+            "strong": share(has, known & (data.layers["strict"] != 0)),
+            "unchanged": share(has, known & ~changed),
+        },
     }
-
-
-def _share(what: Any, among: Any) -> float:
-    return round(float(what[among].mean()), 4) if among.any() else 0.0
