@@ -45,9 +45,9 @@ ORDER = {
         {"__main__"},
     ),
     "companion": (
-        {"sources", "parallel", "literal", "recovery", "rivals", "editions", "edits"},
+        {"sources", "parallel", "literal", "recovery", "rivals", "edits"},
         {"engine", "topology"},
-        {"arms", "statistics", "tables"},
+        {"arms", "statistics", "tables", "editions"},
         {"loop"},
         {"ablations", "inconsistency", "main_results", "noise", "hidden", "pathways"},
         {"claims", "plot"},
