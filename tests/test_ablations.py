@@ -267,7 +267,7 @@ def test_tables_travel_and_keep_their_verdicts(tables, reliability, tmp_path):
 def test_the_reader_gets_every_number_of_the_committed_run():
     folder = "results/ecoli/06_ablations"
     tables, _ = load_tables(AblationTables, folder)
-    trust, _ = load_tables(ReliabilityTables, f"{folder}/reliability")
+    trust, _ = load_tables(ReliabilityTables, folder)
     estimators, _ = load_tables(EstimatorTables, f"{folder}/estimators")
     text = ablations_report.answer(tables, trust, estimators)
     right = trust.right.set_index(["variant", "cells", "rule"])["share"]

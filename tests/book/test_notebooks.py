@@ -177,7 +177,7 @@ def test_tables_that_must_not_be_replaced_stop_a_notebook_before_it_starts(
     mine.mkdir()
     (mine / "notes.txt").write_text("a thought")
     started: list[object] = []
-    module = sys.modules["aligned.book.notebooks"]
+    module = sys.modules["companion.book.notebooks"]
     monkeypatch.setattr(module, "_execute", lambda *words: started.append(words))
     with pytest.raises(FileExistsError, match="mine is not empty and holds no run of ours"):
         run_notebook("01_little", parameters={"out": "mine"})
