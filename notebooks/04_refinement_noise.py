@@ -61,8 +61,7 @@ from aligned.records import run_record
 from aligned.refine.alternatives import published_closure
 from companion import plot
 from companion.book import workspace
-from companion.claims import scorecard
-from companion.claims.recovery import published_noise
+from companion.claims import published_noise, scorecard
 from companion.hidden import report as hidden_report
 from companion.literal import prose, styled
 from companion.noise import report as noise_report
