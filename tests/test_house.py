@@ -40,6 +40,8 @@ ORDER = {
         {"_assets", "_threads", "files", "processes", "reading"},
         {"knowledge", "config", "scores"},
         {"records", "decisions", "alignment", "neural", "refine", "data"},
+        {"context"},
+        {"trust"},
         {"simulate", "cells", "loop"},
         {"cli"},
         {"__main__"},
