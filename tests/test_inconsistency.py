@@ -25,9 +25,10 @@ from companion.inconsistency.run import (
     InconsistencyTables,
     run_inconsistency,
 )
-from companion.inconsistency.tables import edge_table, interval, thirds
+from companion.inconsistency.tables import edge_table, thirds
 from companion.plot import inconsistency as draw
 from companion.recovery import states
+from companion.statistics import ratio
 from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
@@ -117,9 +118,9 @@ def test_shares_add_up_and_intervals_hold_them(tables) -> None:
 
 def test_the_interval_is_that_of_resampled_ratios() -> None:
     weights = np.array([[2, 0], [0, 2], [1, 1]])
-    low, high = interval([1, 3], [2, 4], weights)
+    _, low, high = ratio([1, 3], [2, 4], weights)
     assert (low, high) == tuple(np.quantile([0.5, 0.75, 4 / 6], [0.025, 0.975]))
-    assert np.isnan(interval([0, 0], [0, 0], weights)).all()
+    assert np.isnan(ratio([0, 0], [0, 0], weights)).all()
 
 
 # --------------------------------------------------------------------------------------- nulls
