@@ -91,8 +91,8 @@ balanced = ((f_d**-2 + f_k**-2) / 2) ** -0.5  # al.balanced_consistency(f_d, f_k
 print(f"F_d = {f_d:.3f}, F_k = {f_k:.3f}, balanced {balanced:.3f}")
 
 # %% [markdown] tags=["walk"]
-# The engine does this on every fold, for every method. Here: two folds and four rivals; below all of
-# them, with more seeds and splits.
+# The engine does this on every fold, for every method. Here: two folds and four rivals; below all
+# of them, with more seeds and splits.
 
 # %% tags=["walk"]
 few = ("no change", "KB only", "nearest neighbour", "bilinear ridge")
