@@ -47,8 +47,8 @@ ORDER = {
         {"__main__"},
     ),
     "companion": (
-        {"sources", "parallel", "literal", "recovery", "rivals", "edits"},
-        {"engine", "topology"},
+        {"sources", "parallel", "literal", "recovery", "rivals"},
+        {"engine", "topology", "edits"},
         {"arms", "statistics", "tables", "editions"},
         {"loop"},
         {"ablations", "inconsistency", "main_results", "noise", "hidden", "pathways"},
