@@ -35,6 +35,7 @@ __all__ = [
     "Scores",
     "interval",
     "over_seeds",
+    "plain_interval",
     "ratio",
     "signed_interval",
     "with_columns",
@@ -256,12 +257,12 @@ def with_columns(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame
     return table.reindex(columns=[*columns, *rest])
 
 
-def with_interval(mean: float, low: float, high: float, digits: int = 3) -> str:
+def plain_interval(mean: float, low: float, high: float, digits: int = 3) -> str:
     """A number, with its interval where there is one.
 
     Examples
     --------
-    >>> with_interval(0.12, 0.1, 0.14), with_interval(12.0, float("nan"), float("nan"), digits=0)
+    >>> plain_interval(0.12, 0.1, 0.14), plain_interval(12.0, float("nan"), float("nan"), digits=0)
     ('0.120 [0.100, 0.140]', '12')
     """
     first, *ends = (f"{x:,.{digits}f}" for x in (mean, low, high))

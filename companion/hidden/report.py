@@ -7,7 +7,7 @@ import pandas as pd
 from companion.hidden.ranking import POSTERIOR
 from companion.hidden.run import ABOVE, SAME, TOP, HiddenTables
 from companion.literal import worded
-from companion.statistics import with_interval
+from companion.statistics import plain_interval
 
 __all__ = [
     "edit_table",
@@ -39,7 +39,7 @@ def precision_rows(tables: HiddenTables, hiding: str) -> pd.DataFrame:
 def summary_table(tables: HiddenTables) -> pd.DataFrame:
     """All rankings, edges hidden in runs: average precision and what stands beside it."""
     rows = tables.summary[tables.summary["hiding"] == tables.summary["hiding"].iloc[0]]
-    found = [with_interval(*row) for row in rows[["ap", "low", "high"]].to_numpy()]
+    found = [plain_interval(*row) for row in rows[["ap", "low", "high"]].to_numpy()]
     return worded(
         rows.assign(found=found),
         {

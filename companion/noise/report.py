@@ -7,7 +7,7 @@ import pandas as pd
 from companion.literal import worded
 from companion.noise.jobs import METHODS
 from companion.noise.run import METRICS, NoiseTables
-from companion.statistics import over_seeds, signed_interval, with_interval
+from companion.statistics import over_seeds, plain_interval, signed_interval
 
 __all__ = [
     "answer",
@@ -102,8 +102,8 @@ def topology_sentence(tables: NoiseTables, k: int, noise: float) -> str:
         ]
         parts.append(
             f"{name} is {first['original']:.3f} in the original (rewired: "
-            f"{with_interval(*first[['null_mean', 'null_low', 'null_high']])}) and differs from it "
-            + " and ".join(changes)
+            f"{plain_interval(*first[['null_mean', 'null_low', 'null_high']])}) and differs from "
+            f"it {' and '.join(changes)}"
         )
     return f"At {noise:.0%} noise, k = {k}: " + "; ".join(parts) + "."
 
@@ -302,7 +302,7 @@ def _wide(rows: pd.DataFrame, across: pd.Series) -> pd.DataFrame:
 def _cell(row: pd.Series) -> str:
     if pd.isna(row["mean"]):
         return ""
-    return with_interval(row["mean"], row["low"], row["high"], 0 if row["metric"] in COUNTS else 3)
+    return plain_interval(row["mean"], row["low"], row["high"], 0 if row["metric"] in COUNTS else 3)
 
 
 def _gain(row: pd.Series, other: str = "noisy") -> str:
