@@ -7,6 +7,7 @@ are no part of the method and are never looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,6 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from aligned.knowledge import KnowledgeBase, Rule
-from aligned.scores import confusion, f1_from_confusion
 
 __all__ = [
     "as_weights",
@@ -272,22 +272,20 @@ def _off_diagonal(kb: KnowledgeBase, regulators: Sequence[str]) -> Bool:
 
 def _network_f1(found: Int8, true: Int8) -> float:
     if (true == 3).any():
-        return float(np.mean([_binary_f1((true & v) > 0, (found & v) > 0) for v in (1, 2)]))
+        each = [_macro_f1((true & v) > 0, (found & v) > 0, classes=(0, 1)) for v in (1, 2)]
+        return float(np.mean(each))
     return _macro_f1(*((state & 1) - (state >> 1) for state in (true, found)))
 
 
-def _macro_f1(truth: Int8, found: Int8) -> float:
-    """Macro-F1 over {-1, 0, 1} of flat arrays."""
+def _macro_f1(
+    truth: npt.NDArray[Any], found: npt.NDArray[Any], *, classes: Sequence[int] = (-1, 0, 1)
+) -> float:
+    """Macro-F1 of flat arrays; a class that nobody has scores 0."""
     if truth.size == 0:
         return float("nan")
-    return float(f1_from_confusion(confusion(truth, found).sum(axis=0)))
-
-
-def _binary_f1(truth: Bool, found: Bool) -> float:
-    """Macro-F1 over {0, 1} of one Boolean matrix; a class that nobody has scores 0."""
-    total = np.array([truth.sum() + found.sum(), (~truth).sum() + (~found).sum()], dtype=float)
-    hits = np.array([(truth & found).sum(), (~truth & ~found).sum()], dtype=float)
-    return float(np.divide(2 * hits, total, out=np.zeros(2), where=total > 0).mean())
+    hits = np.array([((truth == c) & (found == c)).sum() for c in classes])
+    total = np.array([(truth == c).sum() + (found == c).sum() for c in classes])
+    return float((2 * hits / np.maximum(total, 1)).mean())
 
 
 def _average_precision(truth: Bool, score: Float) -> float:

@@ -53,14 +53,8 @@ AGAINST = ("noisy", "identifiable")
 HARMLESS = ("exact", "shuffled", "random")
 #: Shares among the settings, from least to most; and whole numbers, each with the least it may be.
 SHARES = {"levels": (0, 1), "thin_noise": (0, 1), "perturbed": (1e-9, 1), "errors": (0, 0.6)}
-NUMBERS = {
-    "ks": 1,
-    "orders": 1,
-    "n_rewired": 0,
-    "thin_k": 1,
-    "replicates": 1,
-    "published_iterations": 1,
-}
+ONE_UP = ("ks", "orders", "thin_k", "replicates", "published_iterations")
+NUMBERS = {**dict.fromkeys(ONE_UP, 1), "n_rewired": 0}
 #: Order of columns that say which run a row belongs to.
 RUN = ["network", "k", "noise", "seed"]
 
