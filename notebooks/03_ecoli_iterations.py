@@ -267,10 +267,12 @@ styled(results.edits.head(15)[[*top, "other"]], precision=2, na_rep="")
 # %% [markdown]
 # ## The claims
 #
-# Verdicts are computed from the tables by `companion.claims`: a rise counts when the whole
-# interval of the paired change lies above zero; data consistency counts as lowered by a certain
-# fall of 0.02 or more (`companion.claims.MATTERS`). *Published* is the paper's change on *E. coli*
-# with the GNN, *ours* the paired change that the rule looks at, on the headline split.
+# Verdicts are computed from the tables by `companion.claims`: a rise is *supported* where the whole
+# interval of the paired change lies above 0.02, and *contradicted* where it lies at or below; *not
+# lower* asks for an interval above -0.02, *stable* for one within ±0.02; anything else is
+# *undecided*, and of several parts the worst decides. *Published* is the paper's change on *E.
+# coli* with the GNN and the verdict it would get, *ours* the paired change that decides, on the
+# headline split.
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")
