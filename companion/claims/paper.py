@@ -141,7 +141,7 @@ C2_TO_C4 = [
         MainTables,
         tuple(_over(metric, objective, kind, rival) for rival in RIVALS[name][1]),
         published="above every rival",
-        caveat="the best of them on this table is looked at, which favours it",
+        caveat="" if name == "named rivals" else "picked on the same table, which favours it",
         some=True,
     )
     for number, statement, metric, objective, kind, names in (
@@ -249,7 +249,7 @@ C6_TO_C8 = [
 
 
 def _paper(metric: str, where: tuple[str, ...], minus: tuple[str, ...]) -> Published:
-    """A published ablation on Norman after alignment (or the stage named third)."""
+    """A published difference on Norman, after alignment or at the stage that is named third."""
     keys = ("ablation", "value", "stage")
     ours, theirs = (dict(zip(keys, (*side, "A")[:3], strict=True)) for side in (where, minus))
     return Published("ablations", metric, ours, theirs, "Norman")
@@ -364,7 +364,7 @@ def _score(
 
 
 LONGEST = Part(
-    f"k (the paper's: {PAPER_K})", Pick("scores", {**AT_NOISE, "method": "noisy"}, "k"), form="g"
+    f"k ({PAPER_K} in the paper) =", Pick("scores", {**AT_NOISE, "method": "noisy"}, "k"), form="g"
 )
 
 C13 = (

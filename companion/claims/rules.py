@@ -235,7 +235,7 @@ def judge(claim: Claim, tables: Any, edition: str) -> dict[str, Any]:
     """
     found = [(part, look_up(tables, part.pick)) for part in claim.parts]
     run = [(part, figure) for part, figure in found if figure is not None]
-    missing = [_label(part) for part, figure in found if figure is None]
+    missing = [str(p.pick.where.get("rival", _label(p))) for p, figure in found if figure is None]
     judged = [(verdict_of(part, *figure[1:3]), part, figure) for part, figure in run]
     needs = [(need, look_up(tables, need.pick)) for need in claim.needs]
     unmet = [n.label for n, f in needs if f is None or verdict_of(n, *f[1:3]) != SUPPORTED]
