@@ -13,7 +13,15 @@ from .inconsistency import InconsistencySettings, InconsistencyTables, run_incon
 from .loop import CONTROL, STAGES, IterationSettings, IterationTables, run_iterations
 from .main_results import MainSettings, MainTables, Repeats, repeats_of, run_main
 from .noise import NoiseSettings, NoiseTables, run_noise
-from .pathways import PathwaySettings, PathwayTables, run_pathways
+from .pathways import (
+    GeneSets,
+    PathwaySettings,
+    PathwayTables,
+    influence,
+    matched_edits,
+    run_pathways,
+)
+from .recovery import edge_scores
 from .tables import load_results, load_tables, record_of, save_tables
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "AblationTables",
     "EstimatorSettings",
     "EstimatorTables",
+    "GeneSets",
     "HiddenSettings",
     "HiddenTables",
     "InconsistencySettings",
@@ -37,8 +46,11 @@ __all__ = [
     "PathwayTables",
     "ReliabilityTables",
     "Repeats",
+    "edge_scores",
+    "influence",
     "load_results",
     "load_tables",
+    "matched_edits",
     "record_of",
     "repeats_of",
     "run_ablations",

@@ -34,6 +34,10 @@ def run(
     from companion.book import run_notebook, workspace
 
     given = parameters(parameter)
+    if "edition" in given:
+        raise ValueError(
+            f"the edition is no parameter of -p; name it with --edition {given['edition']}."
+        )
     given.update({"seed": seed} if seed is not None else {})
     given.update({"device": device.value} if device is not None else {})
     done = run_notebook(notebook, edition, given, out or None)

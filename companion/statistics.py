@@ -36,6 +36,7 @@ __all__ = [
     "ratio",
     "signed_interval",
     "with_columns",
+    "with_interval",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -251,6 +252,19 @@ def signed_interval(mean: float, low: float, high: float) -> str:
     """
     first, *ends = (f"{round(float(x), 3) + 0.0:+.3f}" for x in (mean, low, high))
     return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
+
+
+def with_interval(row: pd.Series, digits: int = 0) -> str:
+    """The ``share`` of a row with its interval ``low, high``, as text.
+
+    Examples
+    --------
+    >>> with_interval(pd.Series({"share": 0.5, "low": 0.25, "high": 0.8}))
+    '50% [25%, 80%]'
+    """
+    if pd.isna(row["share"]):
+        return "–"
+    return f"{row['share']:.{digits}%} [{row['low']:.{digits}%}, {row['high']:.{digits}%}]"
 
 
 def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Int) -> tuple[float, float, float]:

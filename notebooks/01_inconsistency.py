@@ -38,11 +38,12 @@ n_boot = 1000
 seed = 0
 out = ""  # folder for the tables; empty: build/<edition>/tables/
 
-# %%
+# %% tags=["hide-input"]
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import display
 from myst_nb import glue
@@ -65,6 +66,35 @@ from companion.tables import load_tables, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
+
+# %% [markdown] tags=["walk"]
+# ## In a few lines
+#
+# The library, `aligned`, is imported as `al`. Under the edition's closure the network deduces every
+# response (*δ*), which is then held against every measured change (*y*); and the same once more
+# with signs that were dealt anew among the edges, as a first null.
+
+# %% tags=["walk"]
+bundle = al.load(edition)
+data, kb = bundle.data, bundle.kb
+x, y = data.obsm["perturbation"], data.X
+measured = kb.columns(data.var_names)
+delta = kb.deduce(x, **bundle.yardstick)[:, measured]
+changed = (y != 0) & kb.scored_cells(x, data.var_names, data.layers["observed"])
+kinds = {"consistent": delta == y, "conflicting": delta == -y, "absent": delta == 0}
+styled(pd.DataFrame([{name: mask[changed].mean() for name, mask in kinds.items()}]), precision=3)
+
+# %% tags=["walk"]
+rng = np.random.default_rng(seed)
+agreement = (delta == y)[changed & (delta != 0)].mean()
+null = []
+for _ in range(19):
+    dealt = kb.state.copy()
+    dealt.data = rng.permutation(dealt.data)  # every edge stays, its sign is another edge's
+    said = kb.with_state(dealt).deduce(x, **bundle.yardstick)[:, measured]
+    null.append((said == y)[changed & (said != 0)].mean())
+p = (1 + sum(drawn >= agreement for drawn in null)) / (1 + len(null))
+print(f"{agreement:.1%} agree where the network speaks; {np.mean(null):.1%} by chance, p = {p:.2f}")
 
 # %%
 settings = InconsistencySettings(

@@ -41,7 +41,7 @@ jobs = 2  # processes; one thread each
 out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
-# %%
+# %% tags=["hide-input"]
 import json
 from pathlib import Path
 
@@ -51,6 +51,7 @@ from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
+import companion as co
 from aligned._assets import asset
 from companion.book import workspace
 from companion.claims import scorecard
@@ -65,6 +66,40 @@ from companion.tables import load_tables, record_of, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
+
+# %% [markdown] tags=["walk"]
+# ## In a few lines
+#
+# The library, `aligned`, is imported as `al`, its companion as `co`. One fold and one alignment:
+# how well do the predictions agree with what was measured ($F_d$), with what the network deduces
+# ($F_k$), and in balance?
+
+# %% tags=["walk"]
+bundle = al.load(edition)
+data, kb = bundle.data.copy(), bundle.kb
+data.obs["split"] = al.folds(data, splits[0], folds)["0"]
+quick = al.Config(n_networks=1, align_steps=20, seed=seed, device=device)
+method = al.Aligned(quick).fit(data, kb, "A")
+
+test = data[data.obs["split"] == "test"]
+x, y, genes = test.obsm["perturbation"], test.X, test.var_names
+counted = kb.scored_cells(x, genes, test.layers["observed"])  # not the perturbed genes themselves
+y_pred = method.predict(x).fused
+f_d = al.data_consistency(y_pred, y, counted)
+f_k = al.knowledge_consistency(y_pred, kb, x, genes, **bundle.yardstick, observed=counted)
+balanced = ((f_d**-2 + f_k**-2) / 2) ** -0.5  # al.balanced_consistency(f_d, f_k)
+print(f"F_d = {f_d:.3f}, F_k = {f_k:.3f}, balanced {balanced:.3f}")
+
+# %% [markdown] tags=["walk"]
+# The engine does this on every fold, for every method. Here: two folds and four rivals; below all
+# of them, with more seeds and splits.
+
+# %% tags=["walk"]
+few = ("no change", "KB only", "nearest neighbour", "bilinear ridge")
+small = co.MainSettings(quick, ("perturbation",), (seed,), 2, ("balance",), few, n_jobs=1)
+scores = co.MainTables.of(co.run_main(bundle, small, progress=False), n_boot=100).scores
+shown = scores[(scores["subset"] == "all") & scores["kind"].isin(["ours", "trivial", "rival"])]
+styled(shown[["method", "f_d", "f_k", "balanced"]].nlargest(6, "balanced"), precision=3)
 
 # %%
 settings = MainSettings(

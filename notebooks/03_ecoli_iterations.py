@@ -49,7 +49,7 @@ jobs = 2  # processes; one thread each
 out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
-# %%
+# %% tags=["hide-input"]
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -67,6 +67,37 @@ from companion.loop import report
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
+
+# %% [markdown] tags=["walk"]
+# ## In a few lines
+#
+# The library, `aligned`, is imported as `al`. One fold of one split: fit on its training
+# conditions, look at the scores of every stage on its test conditions, and at the edit that
+# explains most.
+
+# %% tags=["walk"]
+bundle = al.load(edition)
+data = bundle.data.copy()
+data.obs["split"] = al.folds(data, splits[0], folds)["0"]
+quick = al.Config(n_networks=1, align_steps=20, seed=seed, device=device)
+fitted = al.Aligned(quick).fit(data, bundle.kb, "A-R-A-R", yardstick=bundle.yardstick)
+stages = fitted.history.query("score == 'integrated' and yardstick == 'original'")
+styled(stages[["stage", "f_d", "f_k", "balanced", "n_edits"]], precision=3)
+
+# %% tags=["walk"]
+for edit in fitted.edits.nlargest(1, "gain").itertuples():
+    pair, states = f"{edit.source} → {edit.target}", f"`{edit.before}` became `{edit.after}`"
+    display(prose(f"{pair}: {states} in {edit.stage}, which {edit.evidence}."))
+    knock_out, closure = {edit.source: -1}, fitted.problem.closing
+    why = fitted.explain(knock_out, edit.target)
+    sides = f"network {why.neural}, symbols {why.symbolic}, chosen {why.fused}"
+    display(prose(f"{edit.target} after a knock-out of {edit.source}: {sides}. The paths:"))
+    networks = {"as given": bundle.kb, "refined": fitted.kb}
+    paths = [
+        kb.explain(knock_out, edit.target, k=closure, limit=3).assign(network=name)
+        for name, kb in networks.items()
+    ]
+    display(styled(pd.concat(paths)))
 
 # %% [markdown]
 # ## The fits

@@ -43,14 +43,16 @@ out = ""  # folder for the tables; empty: build/<edition>/tables/
 beside = ""  # folder with tables of another network or other k, shown beside
 cache = ""  # folder for finished runs, so that a long one can be taken up again
 
-# %%
+# %% tags=["hide-input"]
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import display
 from myst_nb import glue
+from sklearn.metrics import average_precision_score
 
 import aligned as al
 import companion as co
@@ -63,11 +65,43 @@ from companion.claims import published_noise, scorecard
 from companion.hidden import report as hidden_report
 from companion.literal import prose, styled
 from companion.noise import report as noise_report
-from companion.noise import speed as speed_report
 from companion.noise.jobs import METHODS, random_network
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
+
+# %% [markdown] tags=["walk"]
+# ## In a few lines
+#
+# The library, `aligned`, is imported as `al`, its companion as `co`. Take the edition's network for
+# the truth, corrupt it, let every regulator be over-expressed once, and refine. Is it closer to the
+# truth than the corrupted one, which is what doing nothing gives?
+
+# %% tags=["walk"]
+bundle = al.load(edition)
+truth, longest = bundle.kb, bundle.yardstick["k"]
+noisy = truth.corrupt(0.4, seed=0)
+x = np.eye(len(truth.genes), dtype=np.int8)[truth.regulator_index]
+y = truth.deduce(x, longest)  # the responses
+refined = al.refine(noisy, x, y, longest).kb
+for what, kb in {"corrupted": noisy, "refined": refined}.items():
+    print(f"{what}: edge F1 {co.edge_scores(kb, truth, longest)['network_f1']:.3f}")
+
+# %% [markdown] tags=["walk"]
+# And hidden edges: hide a fifth, rank all pairs without a visible edge by how much the gene
+# responded to that regulator, and see how high the hidden ones stand (average precision, AP).
+
+# %% tags=["walk"]
+data = bundle.data
+visible, hidden = truth.hold_out(0.2, seed=0)
+perturbed = data.obsm["perturbation"][:, truth.regulator_index].toarray()
+response = np.abs(perturbed.T @ np.nan_to_num(data.layers["logfc"]))  # regulators × genes
+measured = truth.columns(data.var_names)
+before, after = (net.state.toarray()[:, measured] for net in (truth, visible))
+candidates = (after == 0) & perturbed.any(axis=0)[:, None]
+answer = before[candidates] > 0
+ap, chance = average_precision_score(answer, response[candidates]), answer.mean()
+print(f"{answer.sum()} hidden among {answer.size:,} pairs: AP {ap:.3f}, by chance {chance:.3f}")
 
 # %%
 given = {"levels": levels, "ks": ks, "seeds": seeds, "methods": methods}
@@ -311,15 +345,15 @@ if hidden is not None:
 
 # %% tags=["hide-input", "full-width"]
 speed = pd.read_csv(asset("results/benchmarks/refinement.csv"))
-display(styled(speed_report.speed_table(speed)))
-display(prose(speed_report.speed_sentence(speed)))
+display(styled(noise_report.speed_table(speed)))
+display(prose(noise_report.speed_sentence(speed)))
 
 # %% tags=["hide-input", "full-width"]
 growth = pd.read_csv(asset("results/benchmarks/growth.csv"))
 with plot.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.6))
     plot.plot_growth(speed.query("case == 'ratio' and device == 'cpu'"), axes[0])
-    plot.plot_exponents(speed_report.growth_rows(speed, growth), axes[1])
+    plot.plot_exponents(noise_report.growth_rows(speed, growth), axes[1])
     for ax in axes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
 plt.show()

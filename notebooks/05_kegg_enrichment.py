@@ -47,16 +47,18 @@ jobs = 2  # processes; one thread each
 out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
-# %%
+# %% tags=["hide-input"]
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import display
 from myst_nb import glue
 
 import aligned as al
+import companion as co
 from aligned.records import run_record
 from companion.book import workspace
 from companion.claims import scorecard
@@ -71,6 +73,35 @@ from companion.tables import load_tables, save_tables
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
+
+# %% [markdown] tags=["walk"]
+# ## In a few lines
+#
+# The library, `aligned`, is imported as `al`, its companion as `co`. Refine once, and ask how far
+# the regulatory influence on the genes of a pathway has moved, on average over pathways. Then make
+# as many edits of the same kind at random: how often do they move it at least as far?
+
+# %% tags=["walk"]
+bundle = al.load(edition)
+data, kb = bundle.data.copy(), bundle.kb
+data.obs["split"] = "train"
+quick = al.Config(n_networks=1, align_steps=20, seed=seed, device=device)
+refined = al.Aligned(quick).fit(data, kb, "A-R").kb
+sets = co.GeneSets.of(bundle.gene_sets, kb.genes, min_size, max_size)
+
+
+def moved(network: al.KnowledgeBase) -> float:
+    """Mean size of the change of influence, over pathways."""
+    change = co.influence(network) - co.influence(kb)
+    return float(np.mean([abs(change[genes].mean()) for genes in sets.members]))
+
+
+# %% tags=["walk"]
+edits, measured = kb.changes_to(refined), kb.index.isin(data.var_names)
+random = [moved(co.matched_edits(kb, edits, draw, measured)) for draw in range(39)]
+p = (1 + sum(drawn >= moved(refined) for drawn in random)) / (1 + len(random))
+print(f"{len(edits)} edits move a pathway's influence by {moved(refined):.4f} on average")
+print(f"as many at random: {np.mean(random):.4f}, p = {p:.3f}")
 
 # %%
 settings = PathwaySettings(

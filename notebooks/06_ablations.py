@@ -45,11 +45,12 @@ jobs = 2  # processes; one thread each
 out = ""  # folder for the tables; empty: build/<edition>/tables/
 device = "auto"
 
-# %%
+# %% tags=["hide-input"]
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import display
 from myst_nb import glue
@@ -65,6 +66,33 @@ from companion.literal import prose, styled
 
 # %config InlineBackend.figure_formats = ["svg"]
 pd.set_option("display.max_colwidth", None)
+
+# %% [markdown] tags=["walk"]
+# ## In a few lines
+#
+# The library, `aligned`, is imported as `al`. One fold, one alignment, and of its test conditions
+# the one of which the symbols say most: what do the adapter's choices cost ($L_a$), what do the
+# best ones, and which would be best without the term for inconsistency (Inc)?
+
+# %% tags=["walk"]
+bundle = al.load(edition)
+data = bundle.data.copy()
+data.obs["split"] = al.folds(data, split, folds)["0"]
+quick = al.Config(n_networks=1, align_steps=20, seed=seed, device=device)
+fitted = al.Aligned(quick).fit(data, bundle.kb, "A", yardstick=bundle.yardstick)
+
+x = data.obsm["perturbation"][np.flatnonzero(data.obs["split"] == "test")]
+speaks = np.count_nonzero(fitted.predict(x).symbolic, axis=1)
+said, w = fitted.predict(x[[speaks.argmax()]]), fitted.problem.w
+choices = {
+    "learned": said.adapter,
+    "best": al.optimal_adapter(said.neural, said.symbolic, w, quick),
+    "best without Inc": al.optimal_adapter(said.neural, said.symbolic, w, quick.replace(c_inc=0)),
+    "never symbols": np.zeros_like(said.adapter),
+}
+cost = {n: al.adapter_loss(a, said.neural, said.symbolic, w, quick) for n, a in choices.items()}
+rows = [{"choices": n, "symbols used": a.sum(), "L_a": cost[n][0]} for n, a in choices.items()]
+styled(pd.DataFrame(rows), precision=2)
 
 # %%
 shared = {"split": split, "n_folds": folds, "n_boot": n_boot, "n_jobs": jobs}

@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 from companion.book.editions import editions, load_edition
 from companion.book.notebooks import (
     notebooks,
+    page_source,
     parameter_cell,
-    parameters_in,
     parameters_of,
     read_source,
     settings_for,
@@ -40,14 +40,16 @@ ORDER = {
         {"_assets", "_threads", "files", "processes", "reading"},
         {"knowledge", "config", "scores"},
         {"records", "decisions", "alignment", "neural", "refine", "data"},
+        {"context"},
+        {"trust"},
         {"simulate", "cells", "loop"},
         {"cli"},
         {"__main__"},
     ),
     "companion": (
-        {"sources", "parallel", "literal", "recovery", "rivals", "editions", "edits"},
-        {"engine", "topology"},
-        {"arms", "statistics", "tables"},
+        {"sources", "parallel", "literal", "recovery", "rivals"},
+        {"engine", "topology", "edits"},
+        {"arms", "statistics", "tables", "editions"},
         {"loop"},
         {"ablations", "inconsistency", "main_results", "noise", "hidden", "pathways"},
         {"claims", "plot"},
@@ -250,8 +252,7 @@ def test_notebook_pairs_are_in_step(page: str) -> None:
     path = ROOT / "notebooks" / f"{page}.ipynb"
     assert path.exists(), "run `make notebooks`"
     name, edition, parameters = committed_pages()[page]
-    source = read_source(name)
-    settings = settings_for(name, edition, parameters, parameters_in(source, name))
+    source, settings = page_source(name, edition, parameters)
     set_parameters(parameter_cell(source), settings)
     pair = nbformat.read(path, as_version=4)
     expected = [(c.id, c.cell_type, c.source, c.metadata.get("tags", [])) for c in source.cells]

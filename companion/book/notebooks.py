@@ -28,8 +28,15 @@ from companion.book.editions import (
 from companion.sources import fingerprint as code_fingerprint
 from companion.sources import imported_by
 
-__all__ = ["BookError", "notebooks", "parameters_of", "read_source", "run_notebook"]
+__all__ = ["BookError", "notebooks", "page_source", "parameters_of", "read_source", "run_notebook"]
 
+#: Kinds of parameters, one and many.
+_KINDS = {
+    bool: ("true or false", "true or false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("text", "words"),
+}
 _NEEDED = ("ipykernel", "jupytext", "nbclient", "nbformat", "papermill")
 
 
@@ -115,6 +122,23 @@ def assignments(source: str) -> Iterator[tuple[str, ast.expr]]:
             yield statement.target.id, statement.value
 
 
+def page_source(
+    name: str, edition: str = DEFAULT, parameters: Mapping[str, Any] | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """The cells of one page, and the settings they run with.
+
+    Cells tagged ``walk`` compute on one fold or condition what the tables hold for all. They are
+    left out of pages that show finished tables, which need no data, and of reports, which are about
+    results.
+    """
+    node = read_source(name)
+    known = parameters_in(node, name)
+    settings = settings_for(name, edition, parameters, known)
+    if {**known, **settings}.get("tables") or is_report(edition):
+        node.cells = [c for c in node.cells if "walk" not in c.metadata.get("tags", [])]
+    return node, settings
+
+
 def settings_for(
     name: str, edition: str, parameters: Mapping[str, Any] | None, known: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -128,7 +152,33 @@ def settings_for(
         raise ValueError(
             f"the notebook {name!r} has no parameter {unknown[0]!r}; its parameters are: {listed}."
         )
+    for key, value in wanted.items():
+        if not _fits(value, known[key]):
+            raise ValueError(
+                f"the parameter {key!r} of the notebook {name!r} is {str(value)[:60]!r}; "
+                f"give {_kind(known[key])}, such as its default {known[key]!r}."
+            )
     return wanted
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of the default's kind; a setting that may be ``"auto"`` takes numbers."""
+    if isinstance(default, list):
+        alike = default[:1] * len(value) if isinstance(value, list) else []
+        return isinstance(value, list) and all(map(_fits, value, alike))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if default == "auto":
+        return number or isinstance(value, str)
+    if isinstance(default, float):
+        return number
+    return type(value) is type(default)
+
+
+def _kind(default: Any) -> str:
+    """In words what `_fits` wants."""
+    if isinstance(default, list):
+        return "a list of " + _KINDS[type(default[0])][1] if default else "a list"
+    return "a word or a number" if default == "auto" else _KINDS[type(default)][0]
 
 
 def run_notebook(
@@ -164,12 +214,11 @@ def run_notebook(
     Raises
     ------
     ValueError
-        No such notebook, edition or parameter.
+        No such notebook, edition or parameter, or a parameter of another kind than its default.
     BookError
         A cell failed; the message names notebook, cell and error.
     """
-    node = read_source(name)
-    settings = settings_for(name, edition, parameters, parameters_in(node, name))
+    node, settings = page_source(name, edition, parameters)
     default = workspace(edition) / "notebooks" / f"{name}.ipynb"
     target = Path(out).resolve() if out is not None else default
     stamp = target.with_suffix(".sources")

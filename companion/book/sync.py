@@ -13,11 +13,9 @@ from companion.book.notebooks import (
     BookError,
     assignments,
     notebooks,
+    page_source,
     parameter_cell,
-    parameters_in,
-    read_source,
     run_notebook,
-    settings_for,
 )
 
 __all__ = ["committed", "committed_pages", "sync_notebooks"]
@@ -74,8 +72,7 @@ def committed(
     executed: Any, name: str, edition: str, parameters: Mapping[str, Any], root: Path
 ) -> Any:
     """An executed notebook as it is committed: parameters written into their own cell."""
-    node = read_source(name)
-    settings = settings_for(name, edition, parameters, parameters_in(node, name))
+    node, settings = page_source(name, edition, parameters)
     set_parameters(parameter_cell(node), settings)
     runs = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     count = 0

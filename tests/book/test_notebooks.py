@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import re
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -11,6 +14,7 @@ import papermill
 import pytest
 
 import aligned._assets
+import companion
 from companion.book import (
     BookError,
     load_edition,
@@ -20,7 +24,8 @@ from companion.book import (
     sync_notebooks,
     workspace,
 )
-from companion.book.sync import _with_plain_ids
+from companion.book.notebooks import page_source
+from companion.book.sync import _with_plain_ids, committed_pages
 
 SOURCE = """\
     # %% [markdown]
@@ -107,6 +112,106 @@ def test_wrong_names_are_answered_with_the_right_ones(checkout: Path) -> None:
     with pytest.raises(ValueError, match="no parameter 'sed'; its parameters are: edition, seed"):
         run_notebook("01_little", parameters={"sed": 1})
     assert not (checkout / "build").exists()
+
+
+@pytest.mark.parametrize(
+    ("default", "value", "wanted"),
+    [
+        (0, 7, ""),
+        (0.5, 3, ""),  # a whole number for a number
+        (False, True, ""),
+        ("auto", 2, ""),
+        ("auto", "boolean", ""),
+        ([0, 1], [], ""),
+        ([], ["x", 2], ""),  # of what, an empty list does not tell
+        (0, "7", "a whole number, such as its default 0"),
+        (0, True, "a whole number, such as its default 0"),
+        (0, 0.5, "a whole number, such as its default 0"),
+        (0.5, "many", "a number, such as its default 0.5"),
+        (0.5, None, "a number, such as its default 0.5"),
+        (False, 1, "true or false, such as its default False"),
+        ("", ["a"], "text, such as its default ''"),
+        ([], 0, "a list, such as its default []"),
+        ([0, 1], ["a"], "a list of whole numbers, such as its default [0, 1]"),
+        (["a"], "a", "a list of words, such as its default ['a']"),
+        ("auto", [1], "a word or a number, such as its default 'auto'"),
+    ],
+)
+def test_a_parameter_is_of_its_defaults_kind(
+    checkout: Path, default: object, value: object, wanted: str
+) -> None:
+    source = checkout / "notebooks" / "01_little.py"
+    source.write_text(source.read_text().replace("seed = 0 ", f"seed = {default!r} "))
+    if not wanted:
+        assert page_source("01_little", "demo", {"seed": value})[1]["seed"] == value
+        return
+    told = f"the parameter 'seed' of the notebook '01_little' is {str(value)!r}; give {wanted}."
+    with pytest.raises(ValueError) as caught:
+        run_notebook("01_little", parameters={"seed": value})
+    assert str(caught.value) == told
+    assert not (checkout / "build").exists()
+
+
+@pytest.mark.parametrize("tables", ["", "somewhere"])
+def test_walks_run_where_data_are_computed_and_are_left_out_elsewhere(
+    checkout: Path, tables: str
+) -> None:
+    source = checkout / "notebooks" / "01_little.py"
+    walk = '# %% [markdown] tags=["walk"]\n# In short.\n\n# %% tags=["walk"]\nprint(seed)\n\n'
+    text = source.read_text().replace("fail = False", f'fail = False\ntables = "{tables}"')
+    source.write_text(text.replace("# %%\nimport os", f"{walk}# %%\nimport os"))
+    pair = nbformat.read(sync_notebooks()[0], as_version=4)
+    tagged = [cell for cell in pair.cells if "walk" in cell.metadata.get("tags", [])]
+    assert len(tagged) == (0 if tables else 2)
+    assert len(pair.cells) == (4 if tables else 6)
+    assert pair.cells[-1].outputs[0].data["text/plain"] == "1"
+
+
+# ------------------------------------------------------------------- the walks themselves
+
+#: What a walk may use besides the names of `aligned` and `companion`.
+TOOLS = {"np", "pd", "display", "prose", "styled", "average_precision_score", *dir(builtins)}
+
+
+def _walk(name: str) -> tuple[str, list[str]]:
+    """Parameters and imports of a notebook as it stands, and its walk's cells."""
+    cells = [cell for cell in page_source(name)[0].cells if cell.cell_type == "code"]
+    walk = [cell.source for cell in cells if "walk" in cell.metadata.get("tags", [])]
+    parameters, imports = cells[0].source, cells[1].source
+    return f"{parameters}\n{re.sub('(?m)^%.*$', '', imports)}", walk
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_a_walk_is_short_runs_in_seconds_and_uses_public_names_only(name: str) -> None:
+    before, cells = _walk(name)
+    assert cells, "begin with the computation on one fold or condition, in cells tagged 'walk'"
+    settings = set(parameters_of(name))
+    found: dict[str, object] = {}
+    exec(before, found)
+    own: set[str] = set()
+    for cell in cells:
+        assert len(cell.splitlines()) <= 20
+        nodes = list(ast.walk(ast.parse(cell)))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        own |= {n.id for n in names if isinstance(n.ctx, ast.Store)} | arguments | functions
+        assert {n.id for n in names} <= own | settings | TOOLS | {"al", "co"}
+        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+        assert not any(node.attr.startswith("_") for node in attributes)
+        for door, package in (("al", aligned), ("co", companion)):
+            taken = {n.attr for n in attributes if ast.unparse(n.value) == door}
+            assert taken <= set(package.__all__)
+        assert not any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in nodes)
+        exec(cell, found)
+    assert not own & settings, "a walk changes a parameter"
+
+
+@pytest.mark.parametrize("page", committed_pages())
+def test_only_pages_that_compute_have_a_walk(page: str) -> None:
+    node, settings = page_source(*committed_pages()[page])
+    tags = {tag for cell in node.cells for tag in cell.metadata.get("tags", [])}
+    assert ("walk" in tags) == (not settings.get("tables"))
 
 
 def test_a_notebook_without_a_parameters_cell_is_refused(checkout: Path) -> None:

@@ -50,6 +50,8 @@ def test_run_adds_nothing_that_was_not_asked(calls: list[tuple[Any, ...]]) -> No
     [
         (["run", "03_x", "-p", "seed"], "-p takes key=value, not 'seed'"),
         (["run", "03_x", "-p", "a=[1"], "is not YAML"),
+        (["run", "03_x", "-p", "edition=ecoli"], "of -p; name it with --edition ecoli."),
+        (["run", "01_inconsistency", "-p", "n_boot=x"], "give a whole number, such as its default"),
         (["run", "99_none"], "there is no notebook '99_none'; the notebooks are:"),
         (["run", "03_x", "--device", "tpu"], "'tpu' is not one of"),
         (["run"], "Missing argument"),
