@@ -88,6 +88,7 @@ EDITIONS = {
     "ecoli": "*E. coli*",
     "human_tf": "human factors",
     "human_unseen": "the same, TRRUST unseen",
+    "yeast_tf": "yeast factors",
     "random": "random networks",
 }
 
