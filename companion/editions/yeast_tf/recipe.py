@@ -85,9 +85,7 @@ def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
     read = [nw.documented_pairs(at[key], names) for key in ("binding", "activates", "inhibits")]
     binding, up, down = (pairs for pairs, _ in read)
     mode = pd.read_csv(at["mode"], sep="\t", index_col="TF")["Mode"]
-    sign = parts.pairs_in(binding, up).astype(int) - parts.pairs_in(
-        binding, down
-    )  # both or none: 0
+    sign = parts.pairs_in(binding, up).astype(int) - parts.pairs_in(binding, down)
     networks = {
         "gold": nw.gold_standard(at["gold"]),
         "yeastract": nw.with_sign(binding, sign),
