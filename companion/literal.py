@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from pandas.io.formats.style import Styler
 
-__all__ = ["markdown_text", "prose", "raw_html", "styled"]
+__all__ = ["markdown_text", "prose", "raw_html", "styled", "worded"]
 
 _MARKS = re.compile(f"([{re.escape(string.punctuation)}])")
 
@@ -106,3 +106,26 @@ def styled(
     """
     shown = table.style.format(formats, escape="html", **how)
     return shown.format_index(axis=1, escape="html").hide(axis="index")
+
+
+def worded(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Chosen columns under names for a reader, their numbers as text; nothing where one is unknown.
+
+    Parameters
+    ----------
+    table : DataFrame
+    columns : dict
+        Column -> its name, and how it is written, as `str.format` takes it; empty: as it is.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> worded(pd.DataFrame({"p": [0.25, None]}), {"p": ("share", "{:.0%}")})["share"].tolist()
+    ['25%', '']
+    """
+    shown = table[list(columns)].reset_index(drop=True)
+    for column, (_, form) in columns.items():
+        if form:
+            known = shown[column].notna()
+            shown[column] = shown[column].map(form.format).where(known, "")
+    return shown.set_axis([name for name, _ in columns.values()], axis=1)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
 from aligned.scores import (
     balanced_consistency,
@@ -33,6 +34,8 @@ __all__ = [
     "Scored",
     "Scores",
     "interval",
+    "over_seeds",
+    "plain_interval",
     "ratio",
     "signed_interval",
     "with_columns",
@@ -87,6 +90,20 @@ def interval(draws: npt.ArrayLike) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.nanquantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def over_seeds(values: pd.Series) -> tuple[float, float, float]:
+    """Mean and 95% Student's t interval; nan are left out, and so is the interval of one value.
+
+    Examples
+    --------
+    >>> [round(v, 2) for v in over_seeds(pd.Series([1.0, 2.0, 3.0]))]
+    [2.0, -0.48, 4.48]
+    """
+    values = values.dropna()
+    half = values.sem() * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    mean = values.mean()
+    return float(mean), float(mean - half), float(mean + half)
 
 
 @dataclass(frozen=True)
@@ -238,6 +255,18 @@ def with_columns(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame
     table = pd.DataFrame(rows)
     rest = [c for c in table.columns if c not in columns]
     return table.reindex(columns=[*columns, *rest])
+
+
+def plain_interval(mean: float, low: float, high: float, digits: int = 3) -> str:
+    """A number, with its interval where there is one.
+
+    Examples
+    --------
+    >>> plain_interval(0.12, 0.1, 0.14), plain_interval(12.0, float("nan"), float("nan"), digits=0)
+    ('0.120 [0.100, 0.140]', '12')
+    """
+    first, *ends = (f"{x:,.{digits}f}" for x in (mean, low, high))
+    return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
 
 
 def signed_interval(mean: float, low: float, high: float) -> str:

@@ -21,21 +21,18 @@ from aligned.data.controls import control_adjusted, genomic_order, joint_effects
 from aligned.knowledge import Rule
 from aligned.simulate import simulate
 from companion import plot
-from companion.hidden.methods import (
+from companion.hidden.ranking import (
     METHODS,
     POSTERIOR,
-    learned_rankings,
-    line_rankings,
-    relaxed_ranking,
-)
-from companion.hidden.precision import Draws, Ranked
-from companion.hidden.ranking import (
     TERMS,
     Candidates,
     Seen,
     learn,
+    learned_rankings,
+    line_rankings,
     network_terms,
     questions,
+    relaxed_ranking,
     terms_of,
 )
 from companion.hidden.report import (
@@ -45,7 +42,15 @@ from companion.hidden.report import (
     summary_table,
     support_table,
 )
-from companion.hidden.run import ABOVE, SAME, HiddenSettings, HiddenTables, run_hidden
+from companion.hidden.run import (
+    ABOVE,
+    SAME,
+    Draws,
+    HiddenSettings,
+    HiddenTables,
+    Ranked,
+    run_hidden,
+)
 from companion.tables import load_tables, save_tables
 
 SETTINGS = HiddenSettings(

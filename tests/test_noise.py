@@ -24,11 +24,11 @@ from companion.noise.run import (
     NoiseSettings,
     NoiseTables,
     connected,
-    interval,
     run_noise,
     summarise,
 )
 from companion.recovery import edge_scores, repair_scores
+from companion.statistics import over_seeds
 from companion.tables import load_tables, save_tables
 
 TINY = NoiseSettings(
@@ -177,11 +177,11 @@ def test_genes_without_edges_are_dropped_and_self_loops_do_not_save_them() -> No
 
 def test_intervals_are_scipys() -> None:
     values = pd.Series([0.9, 0.95, 0.97, 0.91])
-    mean, low, high = interval(values)
+    mean, low, high = over_seeds(values)
     expected = scipy.stats.ttest_1samp(values, 0).confidence_interval()
     assert (mean, low, high) == pytest.approx((values.mean(), expected.low, expected.high))
-    assert np.isnan(interval(values[:1])[1])
-    assert np.isnan(interval(values[:0])).all()
+    assert np.isnan(over_seeds(values[:1])[1])
+    assert np.isnan(over_seeds(values[:0])).all()
 
 
 def test_differences_are_paired_by_seed(tables: NoiseTables) -> None:

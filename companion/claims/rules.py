@@ -16,7 +16,7 @@ import pandas as pd
 from aligned._assets import asset
 from aligned.scores import balanced_consistency
 from companion.noise.run import NoiseTables
-from companion.noise.run import interval as over_seeds
+from companion.statistics import over_seeds
 
 __all__ = [
     "BAND",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from companion.hidden.methods import POSTERIOR
+from companion.hidden.ranking import POSTERIOR
 from companion.hidden.run import ABOVE, SAME, TOP, HiddenTables
+from companion.literal import worded
+from companion.statistics import plain_interval
 
 __all__ = [
     "edit_table",
@@ -37,18 +39,18 @@ def precision_rows(tables: HiddenTables, hiding: str) -> pd.DataFrame:
 def summary_table(tables: HiddenTables) -> pd.DataFrame:
     """All rankings, edges hidden in runs: average precision and what stands beside it."""
     rows = tables.summary[tables.summary["hiding"] == tables.summary["hiding"].iloc[0]]
-    return pd.DataFrame(
+    found = [plain_interval(*row) for row in rows[["ap", "low", "high"]].to_numpy()]
+    return worded(
+        rows.assign(found=found),
         {
-            "ranking": rows["method"],
-            "what it is": rows["what"],
-            "average precision": [
-                f"{r['ap']:.3f} [{r['low']:.3f}, {r['high']:.3f}]" for _, r in rows.iterrows()
-            ],
-            "precision": rows["precision"].map("{:.3f}".format),
-            "recall in the top 1%": rows["recall_top"].map("{:.1%}".format),
-            "sign accuracy": rows["sign_accuracy"].map("{:.0%}".format),
-            "hidings": rows["seeds"],
-        }
+            "method": ("ranking", ""),
+            "what": ("what it is", ""),
+            "found": ("average precision", ""),
+            "precision": ("precision", "{:.3f}"),
+            "recall_top": ("recall in the top 1%", "{:.1%}"),
+            "sign_accuracy": ("sign accuracy", "{:.0%}"),
+            "seeds": ("hidings", ""),
+        },
     )
 
 
@@ -62,71 +64,61 @@ def edit_table(tables: HiddenTables) -> pd.DataFrame:
         recall=("recall", "mean"),
         sign=("sign_accuracy", "mean"),
     )
-    return pd.DataFrame(
+    return worded(
+        table.assign(precision=table["hits"] / table["added"]),
         {
-            "edits": table["edits"],
-            "hidings": table["hidings"],
-            "pairs added": table["added"].map("{:,}".format),
-            "hidden edges among them": table["hits"],
-            "by chance": table["expected"].map("{:.1f}".format),
-            "precision": [
-                f"{h / a:.3f}" if a else ""
-                for h, a in zip(table["hits"], table["added"], strict=True)
-            ],
-            "recall": table["recall"].map("{:.1%}".format),
-            "sign accuracy": ["" if pd.isna(v) else f"{v:.0%}" for v in table["sign"]],
-        }
+            "edits": ("edits", ""),
+            "hidings": ("hidings", ""),
+            "added": ("pairs added", "{:,}"),
+            "hits": ("hidden edges among them", ""),
+            "expected": ("by chance", "{:.1f}"),
+            "precision": ("precision", "{:.3f}"),
+            "recall": ("recall", "{:.1%}"),
+            "sign": ("sign accuracy", "{:.0%}"),
+        },
     )
 
 
 def support_table(tables: HiddenTables) -> pd.DataFrame:
     """Nothing hidden: edges that only the other network has, against chance."""
-    rows = tables.support
-    return pd.DataFrame(
+    return worded(
+        tables.support,
         {
-            "ranking": rows["method"],
-            "average precision": rows["ap"].map("{:.4f}".format),
-            "a random ranking": rows["prevalence"].map("{:.4f}".format),
-            "pairs at the top": rows["top"].map("{:,}".format),
-            "in the other network": rows["hits"],
-            "by chance": rows["expected"].map("{:.1f}".format),
-            "p (hypergeometric)": rows["p_value"].map("{:.2g}".format),
-        }
+            "method": ("ranking", ""),
+            "ap": ("average precision", "{:.4f}"),
+            "prevalence": ("a random ranking", "{:.4f}"),
+            "top": ("pairs at the top", "{:,}"),
+            "hits": ("in the other network", ""),
+            "expected": ("by chance", "{:.1f}"),
+            "p_value": ("p (hypergeometric)", "{:.2g}"),
+        },
     )
-
-
-def _headline_rows(tables: HiddenTables) -> tuple[str, pd.DataFrame, pd.DataFrame]:
-    """The headline way of hiding, its rankings, and the paired differences to the log-odds."""
-    hiding = str(tables.summary["hiding"].iloc[0])
-    table = tables.summary[tables.summary["hiding"] == hiding].set_index("method")
-    steps = tables.differences[tables.differences["hiding"] == hiding]
-    return hiding, table, steps[steps["to"] == POSTERIOR].set_index("from")
 
 
 def headline(tables: HiddenTables) -> str:
     """How well hidden edges are found, against the best line (Markdown)."""
-    _, table, to_posterior = _headline_rows(tables)
-    line = str(to_posterior.index[to_posterior["best_line"].astype(bool)][0])
+    table, steps = _headline_rows(tables)
+    line = steps.index[steps["best_line"].astype(bool)][0]
     return (
-        f"Hidden edges are {_percent(table['prevalence'].iloc[0])} of the pairs ranked. The "
+        f"Hidden edges are {100 * table['prevalence'].iloc[0]:.2g}% of the pairs ranked. The "
         "learned log-odds find them with an average precision of "
-        f"**{_interval(table.loc[POSTERIOR])}**; the best line, {line}, has "
-        f"{_interval(table.loc[line])}: a paired difference of {_step(to_posterior.loc[line])}."
+        f"**{_to(table.loc[POSTERIOR], 'ap')}**; the best line, {line}, has "
+        f"{_to(table.loc[line], 'ap')}: a paired difference of {_step(steps.loc[line])}."
     )
 
 
 def hidden_answer(tables: HiddenTables) -> str:
     """The answer in sentences (Markdown), every number from the tables."""
-    hiding, table, to_posterior = _headline_rows(tables)
+    table, steps = _headline_rows(tables)
     sentences = [
         headline(tables),
         f"The shape of the network alone reaches {table.loc['network', 'ap']:.3f}. The responses "
-        f"add {_step(to_posterior.loc['perturbations dealt'])} against own responses dealt among "
-        f"the regulators and {_step(to_posterior.loc['genes dealt'])} against all responses dealt "
-        "among the genes.",
+        f"add {_step(steps.loc['perturbations dealt'])} against own responses dealt among the "
+        f"regulators and {_step(steps.loc['genes dealt'])} against all responses dealt among the "
+        "genes.",
     ]
     other = tables.summary[tables.summary["hiding"] == "random"].set_index("method")
-    if hiding != "random" and len(other):
+    if table["hiding"].iloc[0] != "random" and len(other):
         sentences.append(
             "Hidden one by one, edges are found from their genome neighbours alone "
             f"({other.loc['neighbours', 'ap']:.3f}; in whole runs "
@@ -147,20 +139,25 @@ def hidden_answer(tables: HiddenTables) -> str:
         top, alone = found.loc[POSTERIOR], found.loc["adjusted"]
         sentences.append(
             f"With nothing hidden, {int(top['in_other'])} of the pairs are edges of the other "
-            f"network only; the top {_percent(TOP)} of the log-odds holds {int(top['hits'])} of "
+            f"network only; the top {100 * TOP:.2g}% of the log-odds holds {int(top['hits'])} of "
             f"them (p = {top['p_value']:.1g}), of the adjusted responses alone "
             f"{int(alone['hits'])} (p = {alone['p_value']:.1g}), by chance {top['expected']:.2g}."
         )
     return " ".join(sentences)
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['ap']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+def _headline_rows(tables: HiddenTables) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rankings of the headline way of hiding, and the paired differences to the log-odds."""
+    table, steps = (
+        rows[rows["hiding"] == tables.summary["hiding"].iloc[0]]
+        for rows in (tables.summary, tables.differences)
+    )
+    return table.set_index("method"), steps[steps["to"] == POSTERIOR].set_index("from")
+
+
+def _to(row: pd.Series, name: str, form: str = ".3f") -> str:
+    return f"{row[name]:{form}} ({row['low']:{form}} to {row['high']:{form}})"
 
 
 def _step(row: pd.Series) -> str:
-    return f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g}%"
+    return _to(row, "difference", "+.3f")

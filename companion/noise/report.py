@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from companion.literal import worded
 from companion.noise.jobs import METHODS
-from companion.noise.run import METRICS, NoiseTables, interval
-from companion.statistics import signed_interval
+from companion.noise.run import METRICS, NoiseTables
+from companion.statistics import over_seeds, plain_interval, signed_interval
 
 __all__ = [
     "answer",
@@ -80,7 +81,7 @@ def topology_rows(tables: NoiseTables, measure: str, k: int) -> pd.DataFrame:
     original = _chosen(table, state="original").rename(columns={"value": "original"})
     same = original[["original", "null_mean", "null_low", "null_high"]].mean()
     rows = [
-        (*place, *interval(values))
+        (*place, *over_seeds(values))
         for place, values in _chosen(table, k=k).groupby(["noise", "state"], sort=False)["value"]
     ]
     return pd.DataFrame(rows, columns=["noise", "state", "mean", "low", "high"]).assign(**same)
@@ -96,13 +97,13 @@ def topology_sentence(tables: NoiseTables, k: int, noise: float) -> str:
     ):
         first = topology_rows(tables, measure, k).iloc[0]
         changes = [
-            f"by {signed_interval(*interval(change))} in {STATES[str(state)]}"
+            f"by {signed_interval(*over_seeds(change))} in {STATES[str(state)]}"
             for state, change in _chosen(here, measure=measure).groupby("state")["change"]
         ]
         parts.append(
             f"{name} is {first['original']:.3f} in the original (rewired: "
-            f"{_bracketed(*first[['null_mean', 'null_low', 'null_high']])}) and differs from it "
-            + " and ".join(changes)
+            f"{plain_interval(*first[['null_mean', 'null_low', 'null_high']])}) and differs from "
+            f"it {' and '.join(changes)}"
         )
     return f"At {noise:.0%} noise, k = {k}: " + "; ".join(parts) + "."
 
@@ -212,24 +213,20 @@ def speed_table(table: pd.DataFrame) -> pd.DataFrame:
         ``case, n, r, k, edges, device, threads, what, seconds, reference_seconds, ratio, peak_mb,
         reference_peak_mb``.
     """
-    shown = {
-        "what": ("what", "{}"),
-        "n": ("genes", "{:,}"),
-        "r": ("regulators", "{:,}"),
-        "k": ("k", "{}"),
-        "device": ("device", "{}"),
-        "seconds": ("seconds", "{:.3g}"),
-        "reference_seconds": ("dense", "{:.3g}"),
-        "ratio": ("times faster", "{:,.0f}"),
-        "peak_mb": ("memory (MB)", "{:,.0f}"),
-        "reference_peak_mb": ("dense (MB)", "{:,.0f}"),
-    }
-    rows = table[table["case"].isin(["ratio", "whole", "human"])]
-    return pd.DataFrame(
+    return worded(
+        table[table["case"].isin(["ratio", "whole", "human"])],
         {
-            name: ["" if pd.isna(value) else form.format(value) for value in rows[column]]
-            for column, (name, form) in shown.items()
-        }
+            "what": ("what", ""),
+            "n": ("genes", "{:,}"),
+            "r": ("regulators", "{:,}"),
+            "k": ("k", ""),
+            "device": ("device", ""),
+            "seconds": ("seconds", "{:.3g}"),
+            "reference_seconds": ("dense", "{:.3g}"),
+            "ratio": ("times faster", "{:,.0f}"),
+            "peak_mb": ("memory (MB)", "{:,.0f}"),
+            "reference_peak_mb": ("dense (MB)", "{:,.0f}"),
+        },
     )
 
 
@@ -305,13 +302,7 @@ def _wide(rows: pd.DataFrame, across: pd.Series) -> pd.DataFrame:
 def _cell(row: pd.Series) -> str:
     if pd.isna(row["mean"]):
         return ""
-    return _bracketed(row["mean"], row["low"], row["high"], 0 if row["metric"] in COUNTS else 3)
-
-
-def _bracketed(mean: float, low: float, high: float, digits: int = 3) -> str:
-    """A mean, with its interval where there is one."""
-    text, *ends = (f"{x:,.{digits}f}" for x in (mean, low, high))
-    return text if pd.isna(low) else f"{text} [{', '.join(ends)}]"
+    return plain_interval(row["mean"], row["low"], row["high"], 0 if row["metric"] in COUNTS else 3)
 
 
 def _gain(row: pd.Series, other: str = "noisy") -> str:

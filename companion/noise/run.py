@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from aligned.data import load
 from aligned.knowledge import KnowledgeBase
@@ -25,7 +24,7 @@ from aligned.refine import refine, single_overexpressions
 from companion.noise.jobs import METHODS, JobTables, random_network, run_job
 from companion.parallel import side_by_side
 from companion.sources import fingerprint
-from companion.statistics import with_columns
+from companion.statistics import over_seeds, with_columns
 
 __all__ = ["METRICS", "RANDOM", "NoiseSettings", "NoiseTables", "connected", "run_noise"]
 
@@ -356,30 +355,16 @@ def summarise(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         wide = group.pivot(index="seed", columns="method", values=list(METRICS))
         for metric, method in product(METRICS, group["method"].unique()):
             values = wide[metric, method]
-            mean, low, high = interval(values)
+            mean, low, high = over_seeds(values)
             low, high = max(low, 0.0), min(high, math.inf if metric in UNBOUNDED else 1.0)
             row = dict(zip(columns, (*place, method, metric, mean, low, high), strict=False))
             row["n_seeds"] = values.count()
             for other in AGAINST:
-                found = interval(values - wide.get((metric, other), np.nan))
+                found = over_seeds(values - wide.get((metric, other), np.nan))
                 ends = (f"vs_{other}{end}" for end in ("", "_low", "_high"))
                 row |= dict(zip(ends, found, strict=True))
             rows.append(row)
     return with_columns(rows, columns)
-
-
-def interval(values: pd.Series) -> tuple[float, float, float]:
-    """Mean and Student's t interval, 95%; nan are left out, and so is the interval of one value.
-
-    Examples
-    --------
-    >>> [round(v, 2) for v in interval(pd.Series([1.0, 2.0, 3.0]))]
-    [2.0, -0.48, 4.48]
-    """
-    values = values.dropna()
-    half = values.sem() * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
-    mean = values.mean()
-    return float(mean), float(mean - half), float(mean + half)
 
 
 def _topology(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,15 +29,24 @@ METHOD_LOOKS: dict[str, tuple[str, str, str]] = {
     "noisy": ("#555555", "", "--"),
     "identifiable": ("#000000", "", ":"),
 }
+#: Looks of the lines of seconds, in order.
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": "#0072B2", "marker": "o"},
+    {"color": "#D55E00", "marker": "s"},
+    {"color": "#56B4E9", "marker": "^"},
+    {"color": "#E69F00", "marker": "D"},
+)
 
 
-def _band(ax: Axes, x: np.ndarray, rows: pd.DataFrame, look: tuple[str, str, str]) -> None:
-    colour, marker, line = look
-    ax.plot(
-        x, rows["mean"], color=colour, marker=marker, ls=line, ms=4, label=rows["label"].iloc[0]
-    )
-    if rows["low"].notna().any():
-        ax.fill_between(x, rows["low"], rows["high"], color=colour, alpha=0.18, lw=0)
+def _lines(ax: Axes, table: pd.DataFrame, x: str) -> None:
+    """A line with its band for each method, in the order of `METHOD_LOOKS`."""
+    for method, (colour, marker, ls) in METHOD_LOOKS.items():
+        rows = table[table["method"] == method].sort_values(x)
+        if len(rows):
+            label = rows["label"].iloc[0]
+            ax.plot(rows[x], rows["mean"], color=colour, marker=marker, ls=ls, ms=4, label=label)
+        if rows["low"].notna().any():
+            ax.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.18, lw=0)
 
 
 def plot_recovery(
@@ -52,10 +63,7 @@ def plot_recovery(
         ``noise, label, value``: the paper's figures, as crosses.
     """
     ax = axes_or_current(ax)
-    for method, look in METHOD_LOOKS.items():
-        rows = table[table["method"] == method].sort_values("noise")
-        if len(rows):
-            _band(ax, rows["noise"].to_numpy(), rows, look)
+    _lines(ax, table, "noise")
     if published is not None:
         for (label, rows), marker in zip(
             published.groupby("label", sort=False), "x+", strict=False
@@ -71,12 +79,10 @@ def plot_topology(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     first = table.iloc[0]
     ax.axhspan(first["null_low"], first["null_high"], color="0.88", lw=0, label="rewired, 95%")
     ax.axhline(first["original"], color="0.2", lw=1.2, label="original")
-    for state, key in (("noisy", "noisy"), ("refined", "aligned")):
-        rows = table[table["state"] == state].sort_values("noise").assign(label=state)
-        if state == "noisy":  # one band is enough
-            rows = rows.assign(low=np.nan, high=np.nan)
-        if len(rows):
-            _band(ax, rows["noise"].to_numpy(), rows, METHOD_LOOKS[key])
+    drawn = table.assign(label=table["state"], method=table["state"].replace("refined", "aligned"))
+    drawn.loc[drawn["state"] == "noisy", ["low", "high"]] = np.nan  # one band is enough
+    for state in ("noisy", "refined"):
+        _lines(ax, drawn[drawn["state"] == state], "noise")
     ax.set(xlabel="share of corrupted edges")
     return ax
 
@@ -84,10 +90,7 @@ def plot_topology(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_thin(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A score against the amount or the quality of evidence, one line per method."""
     ax = axes_or_current(ax)
-    for method, look in METHOD_LOOKS.items():
-        rows = table[table["method"] == method].sort_values("level")
-        if len(rows):
-            _band(ax, rows["level"].to_numpy(), rows, look)
+    _lines(ax, table, "level")
     return ax
 
 
@@ -123,14 +126,11 @@ def plot_growth(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ``what, n, seconds, reference_seconds``.
     """
     ax = axes_or_current(ax)
-    looks = {"closure": ("#0072B2", "o"), "iteration": ("#D55E00", "s")}
-    for what, (colour, marker) in looks.items():
-        rows = table[table["what"] == what].sort_values("n")
-        ax.plot(rows["n"], rows["seconds"], color=colour, marker=marker, label=f"{what}, ours")
-        ax.plot(
-            rows["n"], rows["reference_seconds"], color=colour, marker=marker, ls="--", mfc="w",
-            label=f"{what}, dense n × n",
-        )  # fmt: skip
+    for (what, rows), look in zip(table.groupby("what"), LINES, strict=False):
+        rows = rows.sort_values("n")
+        ax.plot(rows["n"], rows["seconds"], **look, label=f"{what}, ours")
+        dense = {**look, "ls": "--", "mfc": "w", "label": f"{what}, dense n × n"}
+        ax.plot(rows["n"], rows["reference_seconds"], **dense)
     ax.set(xscale="log", yscale="log", xlabel="genes n (8% of them regulators)", ylabel="seconds")
     ticks = sorted(table["n"].unique())
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
@@ -141,10 +141,7 @@ def plot_growth(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_exponents(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Seconds against what grows, one line per ``label``, log-log: ``label, size, seconds``."""
     ax = axes_or_current(ax)
-    looks = zip(["#0072B2", "#D55E00", "#56B4E9", "#E69F00"], "os^D", strict=True)
-    for (label, rows), (colour, marker) in zip(
-        table.groupby("label", sort=False), looks, strict=False
-    ):
-        ax.plot(rows["size"], rows["seconds"], color=colour, marker=marker, ms=4, label=label)
+    for (label, rows), look in zip(table.groupby("label", sort=False), LINES, strict=False):
+        ax.plot(rows["size"], rows["seconds"], **look, ms=4, label=label)
     ax.set(xscale="log", yscale="log", xlabel="genes, or regulators", ylabel="seconds")
     return ax

@@ -17,9 +17,8 @@ from companion.editions.ecoli.expression import Contrast, Thresholds, sample_key
 from companion.editions.ecoli.names import gene_names
 from companion.editions.ecoli.network import ecocyc_network, trn_network
 from companion.editions.ecoli.noise import replicate_disagreement, wild_type_calls
-from companion.hidden.methods import line_rankings
-from companion.hidden.precision import Ranked
-from companion.hidden.ranking import Candidates, Seen, questions
+from companion.hidden.ranking import Candidates, Seen, line_rankings, questions
+from companion.hidden.run import Ranked
 
 MISSING = -9
 
