@@ -101,6 +101,7 @@ def matched_edits(
     rng = np.random.default_rng(seed)
     before = states(kb)
     after = before.copy()
+    row_of = {gene: i for i, gene in enumerate(kb.regulators)}
     known = np.ones(len(kb.genes), bool) if measured is None else np.asarray(measured, dtype=bool)
     if known.shape != (len(kb.genes),):
         raise ValueError(
@@ -115,7 +116,7 @@ def matched_edits(
             "kb.changes_to(other) on this kb."
         )
     for (source, old, seen), group in edits.groupby(["source", "before", known[column]]):
-        i = kb.regulators.index(source) if source in kb.regulators else None
+        i = row_of.get(str(source))
         places = np.zeros(0, int)
         if i is not None:
             places = np.flatnonzero((before[i] == STATES.index(str(old))) & (known == seen))
