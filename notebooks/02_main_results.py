@@ -91,8 +91,8 @@ balanced = ((f_d**-2 + f_k**-2) / 2) ** -0.5  # al.balanced_consistency(f_d, f_k
 print(f"F_d = {f_d:.3f}, F_k = {f_k:.3f}, balanced {balanced:.3f}")
 
 # %% [markdown] tags=["walk"]
-# The engine does this on every fold, for every method. Here: two folds and four rivals; below all of
-# them, with more seeds and splits.
+# The engine does this on every fold, for every method. Here: two folds and four rivals; below all
+# of them, with more seeds and splits.
 
 # %% tags=["walk"]
 few = ("no change", "KB only", "nearest neighbour", "bilinear ridge")
@@ -100,6 +100,11 @@ small = co.MainSettings(quick, ("perturbation",), (seed,), 2, ("balance",), few,
 scores = co.MainTables.of(co.run_main(bundle, small, progress=False), n_boot=100).scores
 shown = scores[(scores["subset"] == "all") & scores["kind"].isin(["ours", "trivial", "rival"])]
 styled(shown[["method", "f_d", "f_k", "balanced"]].nlargest(6, "balanced"), precision=3)
+
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
 
 # %%
 settings = MainSettings(

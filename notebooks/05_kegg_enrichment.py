@@ -103,6 +103,11 @@ p = (1 + sum(drawn >= moved(refined) for drawn in random)) / (1 + len(random))
 print(f"{len(edits)} edits move a pathway's influence by {moved(refined):.4f} on average")
 print(f"as many at random: {np.mean(random):.4f}, p = {p:.3f}")
 
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
+
 # %%
 settings = PathwaySettings(
     config=al.Config(seed=seed, device=device),
