@@ -183,9 +183,11 @@ def optimal_adapter(
     seen, y_hat, delta = _rows(observed, y_hat, delta)
     w = _checked_weights(w, delta.shape)
     gain = _gain(y_hat != delta, w, config) * allowed_cells(delta, seen, config)
+    budget = _budget(seen, config.theta, w)
+    if not ((gain > 0).sum(axis=1) > budget).any():  # no rank is beyond K
+        return _as_int8(gain > 0)[0]
     rank = (-gain).argsort(stable=True).argsort()
-    price = config.c_len * (rank >= _budget(seen, config.theta, w)[:, None])
-    return _as_int8(gain > price)[0]
+    return _as_int8(gain > config.c_len * (rank >= budget[:, None]))[0]
 
 
 def normalised_regret(
@@ -295,9 +297,9 @@ def local_gradient(
     tensor scalar
         A surrogate whose gradient is an unbiased estimate of that of ``E_a[L_a]``, over all rows.
     """
-    a = _draw(cells, generator).double()
+    a = _draw(cells, generator).to(cells.dtype)
     used = a.new_zeros(len(delta)).index_add_(0, row, a)
-    over = (used[row] - a + 1) > _budget(observed, config.theta, used)[row]
+    over = (used[row] - a + 1) > _budget(observed, config.theta, w.double()).to(a.dtype)[row]
     differ, trust = y_hat[row, gene] != delta[row, gene], _at(w, row, gene)
     over, differ, trust = (v.to(cells.dtype) for v in (over, differ, trust))
     change = config.c_len * over - _gain(differ, trust, config)

@@ -75,20 +75,20 @@ class Config:
     speak_only : bool
         Symbols may be used only where the network says something (δ ≠ 0).
     n_networks : int
-        Size of the ensemble. Each network is trained without one inner fold of the training
+        Size of the ensemble. Each model is trained without one inner fold of the training
         perturbations, on which its threshold is chosen.
     gamma : float
         Exponent of balanced consistency.
     seed : int
         Seed of everything random.
     device : {"auto", "cpu", "cuda"}
-        Where the network is trained.
+        Where the models are trained.
     hidden, hops, learning_rate, weight_decay, batch_size : numbers
         Width, graph-convolution hops and optimiser (AdamW) settings. The hops follow the network of
         knowledge as it was given: refinement changes what is deduced, not this graph.
     network_steps, align_steps : int
         Optimiser steps of the supervised phase and of each alignment phase. Few suffice: the
-        response head starts at the genes' own class frequencies, and a network of this size soon
+        response head starts at the genes' own class frequencies, and a model of this size soon
         learns the training perturbations by heart.
     class_weight_power : float
         Labelled classes weigh ``frequency^-power``; pseudo-labels are never weighted.

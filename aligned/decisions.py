@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aligned.config import Config
-from aligned.scores import balanced_consistency, confusion, f1_from_confusion
+from aligned.scores import balanced_consistency, data_consistency
 
 __all__ = ["CLOSURES", "best_threshold", "class_frequencies", "decide", "inner_folds", "objective"]
 
@@ -70,10 +70,10 @@ def objective(prediction: Int8, y: Int8, counted: Bool, yardstick: Int8, config:
     config : Config
         ``objective`` and ``gamma``.
     """
-    f_d = f1_from_confusion(confusion(y, prediction, counted).sum(axis=0))
+    f_d = data_consistency(prediction, y, counted)
     if config.objective == "f_d":
-        return float(f_d)
-    f_k = f1_from_confusion(confusion(yardstick, prediction, counted).sum(axis=0))
+        return f_d
+    f_k = data_consistency(prediction, yardstick, counted)  # what is deduced stands for the data
     return float(balanced_consistency(f_d, f_k, config.gamma))
 
 

@@ -1,7 +1,7 @@
 """The neural component: one trunk, two heads, for perturbation in and response out.
 
 ``f_y`` gives logits over {down, unchanged, up} per measured gene, ``f_a`` (the adapter) the
-probability that the network of symbols is to be trusted there. Both kinds of model see a matrix of
+probability that the knowledge base is to be trusted there. Both kinds of model see a matrix of
 *features*, one row per condition: the perturbation itself (MLP), or the perturbation passed over
 the regulatory graph (GNN).
 """
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 __all__ = [
-    "ResponseNetwork",
+    "ResponseModel",
     "class_weights",
     "cross_entropy",
     "features",
@@ -90,7 +90,7 @@ def features(x: sp.csr_array, graph: sp.csr_array | None, hops: int) -> Float32:
     return (total / np.float32(hops + 1)).toarray().astype(np.float32)
 
 
-class ResponseNetwork(nn.Module):
+class ResponseModel(nn.Module):
     """Trunk with two heads: logits (b, 3, m) of the response, logits (b, m) of the adapter.
 
     Parameters
@@ -199,6 +199,6 @@ def cross_entropy(
     return (losses * observed).sum() / observed.sum().clamp(min=1)
 
 
-def mean_probabilities(per_network: Sequence[Float32]) -> Float32:
+def mean_probabilities(per_model: Sequence[Float32]) -> Float32:
     """Average of an ensemble's probabilities, each of shape (b, 3, m)."""
-    return np.mean(np.stack(per_network), axis=0, dtype=np.float32)
+    return np.mean(np.stack(per_model), axis=0, dtype=np.float32)

@@ -109,7 +109,7 @@ class Plain(nn.Module):
 
     def __init__(self, ensemble: Ensemble) -> None:
         super().__init__()
-        ours, graph = ensemble.networks[0], ensemble.graph
+        ours, graph = ensemble.models[0], ensemble.graph
         self.layers = ours.trunk
         self.head = ours.response
         self.hops = ensemble.config.hops
@@ -167,7 +167,7 @@ def epoch(sim: tuple[AnnData, KnowledgeBase], model: str, device: str) -> dict[s
 def check_same(ensemble: Ensemble, plain: Plain, problem: Problem, x: torch.Tensor) -> None:
     """Stop where the two networks, with the same weights, do not say the same."""
     with torch.no_grad():
-        ours = ensemble.networks[0](ensemble.encode(problem.train.x))[0]
+        ours = ensemble.models[0](ensemble.encode(problem.train.x))[0]
         gap = float((ours - plain(x)).abs().max())
     if not gap <= ROUNDING:
         raise SystemExit(f"the reference differs from our network by {gap:.2g}; nothing is timed.")

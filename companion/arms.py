@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,24 +64,16 @@ class Method:
         if self.hide:
             given, _ = fold.kb.hold_out(self.hide, seed=fold.seed)
         found = Outcome(fold)
-        with tempfile.TemporaryDirectory() as folder:
-
-            def fitted(schedule: str) -> Aligned:
-                return Aligned(config).fit(
-                    fold.data,
-                    given,
-                    schedule,
-                    yardstick=fold.yardstick,
-                    complete_kb=fold.kb if self.hide else None,
-                    checkpoint=folder,
-                    resume=True,
-                )
-
-            alone = fitted("network")  # its threshold: as partner of symbols
-            partner = alone.predict(fold.test.x).neural
-            aligned = fitted(self.schedule.split("-")[0])
-            model = fitted(self.schedule)
-            phases = [*model.phases, *([fitted(CONTROL).phases[-1]] if self.control else [])]
+        complete = fold.kb if self.hide else None
+        alone = Aligned(config).fit(
+            fold.data, given, "network", yardstick=fold.yardstick, complete_kb=complete
+        )
+        partner = alone.predict(fold.test.x).neural  # its threshold: as partner of symbols
+        aligned = alone.extend(self.schedule.split("-")[0])
+        model = aligned.fork().extend(self.schedule)
+        phases = list(model.phases)
+        if self.control:
+            phases.append(aligned.fork().extend(CONTROL).phases[-1])
         for phase in phases:
             self._count(found, phase)
         called = {

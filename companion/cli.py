@@ -14,7 +14,7 @@ import typer
 from aligned.cli import Device, absolute, check_file, print_table, say, write_table
 from aligned.files import write_text
 
-__all__ = ["book", "init", "notebooks", "parameters", "report", "run", "scorecard"]
+__all__ = ["book", "check", "init", "notebooks", "parameters", "report", "run", "scorecard"]
 
 
 def run(
@@ -73,6 +73,28 @@ def notebooks() -> None:
     readme = (checkout() or Path()) / "README.md"
     text = readme_with_results(readme.read_text(encoding="utf-8"))
     typer.echo(write_text(text, readme))
+
+
+def check(
+    results: str = typer.Option(
+        "results", "--results", help="Folder of results: tables or counts, with their run records."
+    ),
+) -> None:
+    """Compare results with their run records: a changed file fails, older code is told.
+
+    Example: aligned check --results results
+    """
+    from companion.tables import check_results
+
+    found = check_results(absolute(results))
+    if found.empty:
+        raise FileNotFoundError(f"there is no run record (run.json) in {absolute(results)}.")
+    print_table(found[["results", "made", "state"]])
+    damaged = found[found["state"] == "damaged"]
+    if len(damaged):
+        raise OSError(
+            f"{len(damaged)} of {len(found)} results are damaged: {damaged['what'].iloc[0]}"
+        )
 
 
 def parameters(words: list[str]) -> dict[str, Any]:

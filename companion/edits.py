@@ -8,10 +8,30 @@ from scipy.stats import hypergeom
 
 from aligned.data import Bundle, Rows
 from aligned.knowledge import KnowledgeBase
+from companion.recovery import states
 
-__all__ = ["edit_support", "edit_table", "net_edits"]
+__all__ = ["edit_support", "edit_table", "kind_of", "net_edits", "with_names"]
 
 KEYS = ["source", "target", "before", "after"]
+
+
+def with_names(edges: pd.DataFrame, kb: KnowledgeBase) -> pd.DataFrame:
+    """Edges or edits, and the names people use: ``source_name, target_name``."""
+    ends = ("source", "target")
+    return edges.assign(**{f"{e}_name": [kb.names.get(g, g) for g in edges[e]] for e in ends})
+
+
+def kind_of(edits: pd.DataFrame) -> pd.Series:
+    """Whether each pair was ``added, dropped, flipped`` or ``kept``, by ``before`` and ``after``.
+
+    Examples
+    --------
+    >>> kind_of(pd.DataFrame({"before": ["0", "+", "+"], "after": ["-", "-", "+"]})).tolist()
+    ['added', 'flipped', 'kept']
+    """
+    before, after = edits["before"], edits["after"]
+    cases = [before == after, before == "0", after == "0"]
+    return pd.Series(np.select(cases, ["kept", "added", "dropped"], "flipped"), edits.index)
 
 
 def net_edits(original: KnowledgeBase, refined: KnowledgeBase, log: pd.DataFrame) -> pd.DataFrame:
@@ -52,45 +72,33 @@ def edit_table(made: pd.DataFrame, bundle: Bundle, split: str) -> pd.DataFrame:
         .agg(fits=("gain", "size"), gain=("gain", "mean"))
         .sort_values(["fits", "gain", "source", "target"], ascending=[False, False, True, True])
     )
-    names = bundle.kb.names
-    table["source_name"] = [names.get(g, g) for g in table["source"]]
-    table["target_name"] = [names.get(g, g) for g in table["target"]]
-    table["log2fc"], table["conditions"] = _measured(table, bundle)
-    table["other"] = _signs_in(table, bundle.other_kb)
+    table = with_names(table, bundle.kb)
+    pair = pd.MultiIndex.from_frame(table[["source", "target"]])
+    means, counts = _measured(bundle)
+    table["log2fc"] = means.reindex(pair).to_numpy()
+    table["conditions"] = counts.reindex(pair, fill_value=0).to_numpy()
+    known = bundle.other_kb.pairs() if bundle.other_kb is not None else None
+    table["other"] = "" if known is None else known.reindex(pair, fill_value="0").to_numpy()
     return table[columns].reset_index(drop=True)
 
 
-def _measured(table: pd.DataFrame, bundle: Bundle) -> tuple[list[float], list[int]]:
-    """Mean change of each target per unit of source, over single perturbations of the source."""
-    data, kb = bundle.data, bundle.kb
-    rows = Rows.of(data, kb)
-    single = np.flatnonzero(np.asarray(abs(rows.x).sum(axis=1)).ravel() == 1)
-    source_of = rows.x[single].indices
-    direction = rows.x[single].data
-    values = data.layers.get("logfc", rows.y)
+def _measured(bundle: Bundle) -> tuple[pd.Series, pd.Series]:
+    """By source and target: mean change per unit of the source, and the conditions behind it.
+
+    Conditions in which the source alone was perturbed and the target was measured.
+    """
+    rows = Rows.of(bundle.data, bundle.kb)
+    single = np.flatnonzero(np.diff(rows.x.indptr) == 1)
+    values = np.asarray(bundle.data.layers.get("logfc", rows.y)[single], dtype=float)
     seen = rows.observed[single]
-    column = {gene: j for j, gene in enumerate(map(str, data.var_names))}
-    means: list[float] = []
-    counts: list[int] = []
-    for source, target in table[["source", "target"]].itertuples(index=False, name=None):
-        where = source_of == kb.index.get_loc(source)
-        j = column.get(target)
-        usable = where & seen[:, j] if j is not None else np.zeros(len(single), bool)
-        counts.append(int(usable.sum()))
-        if not usable.any():
-            means.append(float("nan"))
-            continue
-        change = np.asarray(values[single[usable], j], dtype=float) * direction[usable]
-        means.append(float(np.nanmean(change)))
+    signed = np.where(seen, values * rows.x[single].data[:, None], np.nan)
+    sources = pd.Index(bundle.kb.index[rows.x[single].indices], name="source")
+    targets = pd.Index(bundle.data.var_names.astype(str), name="target")
+    means, counts = (
+        pd.DataFrame(cells, sources, targets).groupby(level="source").agg(how).stack()
+        for cells, how in ((signed, "mean"), (seen, "sum"))
+    )
     return means, counts
-
-
-def _signs_in(table: pd.DataFrame, other: KnowledgeBase | None) -> list[str]:
-    if other is None:
-        return [""] * len(table)
-    state = other.pairs().to_dict()
-    pairs = table[["source", "target"]].itertuples(index=False, name=None)
-    return [state.get(pair, "0") for pair in pairs]
 
 
 #: Deals of the degree-keeping null.
@@ -120,9 +128,7 @@ def edit_support(edits: pd.DataFrame, bundle: Bundle, rows: Rows, seed: int = 0)
     columns = ["kind", "pairs", "in_other", *chance, "same_sign"]
     if edits.empty:
         return pd.DataFrame(columns=columns)
-    kind = np.where(
-        edits["before"] == "0", "added", np.where(edits["after"] == "0", "dropped", "flipped")
-    )
+    kind = kind_of(edits)
     table: list[dict[str, object]] = []
     for name in ("added", "dropped", "flipped"):
         mine = edits[kind == name].drop_duplicates(["source", "target"])
@@ -149,20 +155,16 @@ def _equal_degrees(
     """The null in which regulators and targets keep their numbers of added edges."""
     source = pd.Index(kb.regulators).get_indexer(added["source"])
     target = kb.index.get_indexer(added["target"])
-    have = (kb.r_pos + kb.r_neg).tocsr()
-    row = pd.Index(other.regulators).get_indexer(added["source"])  # -1: no regulator there
-    theirs = (other.r_pos + other.r_neg).tocsr()
+    have = states(kb) > 0
+    theirs = np.zeros(have.shape, dtype=bool)
     column = other.index.get_indexer(pd.Index(kb.genes))
+    theirs[:, column >= 0] = states(other, kb.regulators)[:, column[column >= 0]] > 0
     rng = np.random.default_rng(seed)
     counts = np.empty(DEALS)
     for i in range(DEALS):
         dealt = rng.permutation(target)
-        free = ~np.asarray(have[source, dealt], dtype=bool).ravel()
-        free &= kb.regulator_index[source] != dealt
-        there = (row >= 0) & (column[dealt] >= 0)
-        hit = np.zeros(len(dealt), dtype=bool)
-        hit[there] = np.asarray(theirs[row[there], column[dealt[there]]], dtype=bool).ravel()
-        counts[i] = len(dealt) * (hit & free).sum() / max(int(free.sum()), 1)
+        free = ~have[source, dealt] & (kb.regulator_index[source] != dealt)
+        counts[i] = len(dealt) * (theirs[source, dealt] & free).sum() / max(int(free.sum()), 1)
     low, high = np.quantile(counts, [0.025, 0.975])
     return {
         "expected_degrees": float(counts.mean()),
@@ -175,17 +177,12 @@ def _equal_degrees(
 def _urn(bundle: Bundle, rows: Rows) -> tuple[int, int]:
     """Pairs without an edge that could have been added, and how many the other network has."""
     kb, other = bundle.kb, bundle.other_kb or bundle.kb
-    perturbed = set(rows.x.indices)
-    sources = [g for g, i in zip(kb.regulators, kb.regulator_index, strict=True) if i in perturbed]
-    measured = set(map(str, bundle.data.var_names))
-
-    def pairs(network: KnowledgeBase) -> set[tuple[str, str]]:
-        table = network.to_edges()
-        table = table[table["source"].isin(sources) & table["target"].isin(measured)]
-        table = table[table["source"] != table["target"]]
-        return set(table[["source", "target"]].itertuples(index=False, name=None))
-
-    have, others = pairs(kb), pairs(other)
-    own = sum(1 for s in sources if s in measured)
-    total = len(sources) * len(measured) - own - len(have)
-    return total, len(others - have)
+    perturbed = np.isin(kb.regulator_index, rows.x.indices)
+    sources = pd.Index(kb.regulators)[perturbed]
+    measured = pd.Index(bundle.data.var_names.astype(str))
+    have, others = (
+        pairs[pairs.get_level_values(0).isin(sources) & pairs.get_level_values(1).isin(measured)]
+        for pairs in (kb.pairs().index, other.pairs().index)
+    )
+    total = len(sources) * len(measured) - int(sources.isin(measured).sum()) - len(have)
+    return total, len(others.difference(have))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -64,9 +65,12 @@ def side_by_side(
         work = Parallel(return_as="generator", **ends)(
             delayed(_in_worker)(function, job, n_jobs) for job in jobs
         )
-    for found, peak in tqdm(work, total=len(jobs), desc=what, disable=None if progress else True):
-        note_worker(*peak)
-        yield found
+    bar = tqdm(work, total=len(jobs), desc=what, disable=None if progress else True)
+    with warnings.catch_warnings():  # joblib replaces a worker whose memory has grown: no news
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        for found, peak in bar:
+            note_worker(*peak)
+            yield found
 
 
 def _in_worker(

@@ -16,21 +16,22 @@ from sklearn.metrics import average_precision_score
 from aligned.knowledge import KnowledgeBase, Rule
 from aligned.scores import confusion, f1_from_confusion
 
-__all__ = ["as_weights", "edge_scores", "ranking_scores", "repair_scores"]
+__all__ = [
+    "as_weights",
+    "dense_weights",
+    "edge_scores",
+    "ranking_scores",
+    "share",
+    "repair_scores",
+    "states",
+]
 
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
+Float = npt.NDArray[np.float64]
 
 
-def edge_scores(
-    kb: KnowledgeBase,
-    truth: KnowledgeBase,
-    k: int = 5,
-    rule: str = "boolean",
-    *,
-    alpha: float = 0.5,
-    margin: float = 0.0,
-) -> dict[str, float]:
+def edge_scores(kb: KnowledgeBase, truth: KnowledgeBase, k: int | Rule = 5) -> dict[str, float]:
     """Score a network against the true one (the paper's Fig. 4).
 
     Parameters
@@ -38,7 +39,7 @@ def edge_scores(
     kb, truth : KnowledgeBase
         Networks over the same genes in the same order. A regulator that only one of them has
         counts as a row without an edge in the other.
-    k, rule, alpha, margin
+    k : int or Rule
         Closure, as in `KnowledgeBase.closure`.
 
     Returns
@@ -68,15 +69,21 @@ def edge_scores(
     >>> scores["precision"], scores["recall"], scores["shd"]
     (1.0, 0.5, 1.0)
     """
-    regulators = _common_regulators(kb, truth)
+    regulators = _all_regulators(kb, truth)
     found, true = states(kb, regulators), states(truth, regulators)
+    places = _off_diagonal(truth, regulators)
+    effects = []
+    for net in (truth, kb):
+        effect = np.zeros(places.shape, dtype=np.int8)
+        effect[pd.Index(regulators).get_indexer(list(net.regulators))] = net.closure(k).signed
+        effects.append(effect[places])
     both = (found > 0) & (true > 0)
     return {
-        "network_f1": _network_f1(found, true, _off_diagonal(truth, regulators)),
-        "closure_f1": _closure_f1(kb, truth, regulators, k, rule, alpha, margin),
-        "precision": _ratio(int(both.sum()), int((found > 0).sum())),
-        "recall": _ratio(int(both.sum()), int((true > 0).sum())),
-        "sign_accuracy": _ratio(int((both & (found == true)).sum()), int(both.sum())),
+        "network_f1": _network_f1(found[places], true[places]),
+        "closure_f1": _macro_f1(*effects),
+        "precision": share(both.sum(), (found > 0).sum()),
+        "recall": share(both.sum(), (true > 0).sum()),
+        "sign_accuracy": share((both & (found == true)).sum(), both.sum()),
         "shd": float((found != true).sum()),
     }
 
@@ -103,16 +110,14 @@ def repair_scores(
     >>> repair_scores(truth, noisy, truth)
     {'repaired': 1.0, 'harmed': 0.0, 'invented': 0.0}
     """
-    _common_regulators(kb, noisy)
-    regulators = _common_regulators(kb, truth)
-    regulators = list(dict.fromkeys([*regulators, *noisy.regulators]))
+    regulators = _all_regulators(kb, truth, noisy)
     found, before, true = (states(net, regulators) for net in (kb, noisy, truth))
     corrupted, intact = before != true, (before == true) & (true > 0)
     empty = (before == 0) & (true == 0)
     return {
-        "repaired": _ratio(int((corrupted & (found == true)).sum()), int(corrupted.sum())),
-        "harmed": _ratio(int((intact & (found != true)).sum()), int(intact.sum())),
-        "invented": _ratio(int((empty & (found > 0)).sum()), int((true > 0).sum())),
+        "repaired": share((corrupted & (found == true)).sum(), corrupted.sum()),
+        "harmed": share((intact & (found != true)).sum(), intact.sum()),
+        "invented": share((empty & (found > 0)).sum(), (true > 0).sum()),
     }
 
 
@@ -164,19 +169,45 @@ def ranking_scores(
     candidate = _off_diagonal(truth, rows)
     if visible is not None:
         candidate &= states(visible, rows) == 0
-    positive, negative = _dense_weights(weights, truth, rows)
-    is_pos, is_neg = (true & 1)[candidate] > 0, (true >> 1)[candidate] > 0
-    w_pos, w_neg = positive[candidate], negative[candidate]
-    signed = np.concatenate([is_pos, is_neg])
-    pairs = is_pos | is_neg
+    weight = dense_weights(weights, truth, rows)[:, candidate]
+    signed = np.stack([(true & 1) > 0, (true & 2) > 0])[:, candidate]
+    pairs = signed[0] | signed[1]
     return {
-        "auprc": _average_precision(signed, np.concatenate([w_pos, w_neg])),
-        "auprc_pairs": _average_precision(pairs, np.maximum(w_pos, w_neg)),
-        "prevalence": _ratio(int(signed.sum()), len(signed)),
-        "prevalence_pairs": _ratio(int(pairs.sum()), len(pairs)),
-        "n_candidates": float(len(pairs)),
+        "auprc": _average_precision(signed.ravel(), weight.ravel()),
+        "auprc_pairs": _average_precision(pairs, weight.max(axis=0)),
+        "prevalence": share(signed.sum(), signed.size),
+        "prevalence_pairs": share(pairs.sum(), pairs.size),
+        "n_candidates": float(pairs.size),
         "n_true": float(pairs.sum()),
     }
+
+
+def dense_weights(weights: pd.DataFrame, kb: KnowledgeBase, regulators: Sequence[str]) -> Float:
+    """Weights of these regulators over all genes, shape (2, r, n): of activation, of inhibition.
+
+    Parameters
+    ----------
+    weights : DataFrame
+        ``source, target, positive, negative``; pairs that are not listed weigh 0.
+    kb : KnowledgeBase
+        Its genes are the columns.
+    regulators : sequence of str
+        The rows; weights of others are left out.
+
+    Raises
+    ------
+    ValueError
+        A target is no gene of the network.
+    """
+    row = pd.Index(list(regulators)).get_indexer(weights["source"])
+    column = kb.index.get_indexer(weights["target"])
+    if (column < 0).any():
+        lost = weights["target"].iloc[int(np.flatnonzero(column < 0)[0])]
+        raise ValueError(f"the weights name {lost!r}, which is no gene of the truth.")
+    here = row >= 0
+    dense = np.zeros((2, len(regulators), len(kb.genes)))
+    dense[:, row[here], column[here]] = weights.loc[here, ["positive", "negative"]].to_numpy().T
+    return dense
 
 
 def as_weights(kb: KnowledgeBase) -> pd.DataFrame:
@@ -216,14 +247,20 @@ def states(kb: KnowledgeBase, regulators: Sequence[str] | None = None) -> Int8:
     return out
 
 
-def _common_regulators(kb: KnowledgeBase, truth: KnowledgeBase) -> list[str]:
-    """Regulators of the truth, then those that only the other network has."""
-    if kb.genes != truth.genes:
-        raise ValueError(
-            f"the networks have {len(kb.genes)} and {len(truth.genes)} genes, or another order; "
-            "build both with the same `genes`."
-        )
-    return list(dict.fromkeys([*truth.regulators, *kb.regulators]))
+def share(part: float, whole: float) -> float:
+    """A share; nan of nothing."""
+    return float(part / whole) if whole else float("nan")
+
+
+def _all_regulators(kb: KnowledgeBase, *others: KnowledgeBase) -> list[str]:
+    """Regulators of the other networks, then those that only the first has."""
+    for other in others:
+        if kb.genes != other.genes:
+            raise ValueError(
+                f"the networks have {len(kb.genes)} and {len(other.genes)} genes, or another "
+                "order; build both with the same `genes`."
+            )
+    return list(dict.fromkeys(name for net in (*others, kb) for name in net.regulators))
 
 
 def _off_diagonal(kb: KnowledgeBase, regulators: Sequence[str]) -> Bool:
@@ -233,15 +270,10 @@ def _off_diagonal(kb: KnowledgeBase, regulators: Sequence[str]) -> Bool:
     return mask
 
 
-def _network_f1(found: Int8, true: Int8, places: Bool) -> float:
-    found, true = found[places], true[places]
+def _network_f1(found: Int8, true: Int8) -> float:
     if (true == 3).any():
         return float(np.mean([_binary_f1((true & v) > 0, (found & v) > 0) for v in (1, 2)]))
-    return _macro_f1(_signed(true), _signed(found))
-
-
-def _signed(state: Int8) -> Int8:
-    return np.asarray((state & 1) - (state >> 1), dtype=np.int8)
+    return _macro_f1(*((state & 1) - (state >> 1) for state in (true, found)))
 
 
 def _macro_f1(truth: Int8, found: Int8) -> float:
@@ -258,45 +290,5 @@ def _binary_f1(truth: Bool, found: Bool) -> float:
     return float(np.divide(2 * hits, total, out=np.zeros(2), where=total > 0).mean())
 
 
-def _closure_f1(
-    kb: KnowledgeBase,
-    truth: KnowledgeBase,
-    regulators: Sequence[str],
-    k: int,
-    rule: str,
-    alpha: float,
-    margin: float,
-) -> float:
-    effects = []
-    for net in (kb, truth):
-        effect = np.zeros((len(regulators), len(truth.genes)), dtype=np.int8)
-        place = pd.Index(regulators).get_indexer(list(net.regulators))
-        effect[place] = net.closure(Rule(k, rule, alpha, margin)).signed
-        effects.append(effect)
-    places = _off_diagonal(truth, regulators)
-    return _macro_f1(effects[1][places], effects[0][places])
-
-
-def _dense_weights(
-    weights: pd.DataFrame, truth: KnowledgeBase, rows: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    row = pd.Index(list(rows)).get_indexer(weights["source"])
-    col = truth.index.get_indexer(weights["target"])
-    if (col < 0).any():
-        lost = weights["target"].iloc[int(np.flatnonzero(col < 0)[0])]
-        raise ValueError(f"the weights name {lost!r}, which is no gene of the truth.")
-    here = row >= 0
-    dense = []
-    for sign in ("positive", "negative"):
-        array = np.zeros((len(rows), len(truth.genes)))
-        array[row[here], col[here]] = weights[sign].to_numpy(dtype=float)[here]
-        dense.append(array)
-    return dense[0], dense[1]
-
-
-def _average_precision(truth: Bool, score: npt.NDArray[np.float64]) -> float:
+def _average_precision(truth: Bool, score: Float) -> float:
     return float(average_precision_score(truth, score)) if truth.any() else float("nan")
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

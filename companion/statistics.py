@@ -36,6 +36,7 @@ __all__ = [
     "ratio",
     "signed_interval",
     "with_columns",
+    "with_interval",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -127,10 +128,14 @@ class Scores:
         Bootstrap draws of groups of conditions and of seeds.
     gamma : float
         Exponent of balanced consistency.
+    field : bool
+        The perturbation field's scores too.
     """
 
-    def __init__(self, results: Results, n_boot: int = 1000, gamma: float = 2.0) -> None:
-        self.gamma, self.n_boot = gamma, n_boot
+    def __init__(
+        self, results: Results, n_boot: int = 1000, gamma: float = 2.0, field: bool = False
+    ) -> None:
+        self.gamma, self.n_boot, self.field = gamma, n_boot, field
         self.conditions = results.conditions.set_index("condition")
         self.splits = {
             str(split): _Split(counts, self.conditions, n_boot)
@@ -171,11 +176,12 @@ class Scores:
         weights = split.weights[:, mask]
         per_seed = self._metrics(data.sum(axis=1), knowledge.sum(axis=1))
         drawn = self._metrics(_drawn(weights, data), _drawn(weights, knowledge))
-        there = np.isfinite(apart)
-        values = np.where(there, apart, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            per_seed["discrimination"] = values.sum(axis=1) / there.sum(axis=1)
-            drawn["discrimination"] = (values @ weights.T) / (there @ weights.T)
+        if self.field:
+            there = np.isfinite(apart)
+            values = np.where(there, apart, 0.0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                per_seed["discrimination"] = values.sum(axis=1) / there.sum(axis=1)
+                drawn["discrimination"] = (values @ weights.T) / (there @ weights.T)
         over_seeds = {m: np.einsum("sb,bs->b", v, split.seed_weights) for m, v in drawn.items()}
         return Scored(per_seed, over_seeds)
 
@@ -185,7 +191,8 @@ class Scores:
         known = np.isfinite(f_d) & np.isfinite(f_k)
         both = balanced_consistency(np.where(known, f_d, 0), np.where(known, f_k, 0), self.gamma)
         found = {"f_d": f_d, "f_k": f_k, "balanced": np.where(known, both, np.nan)}
-        return found | {name: np.asarray(function(data)) for name, function in FIELD.items()}
+        more = FIELD if self.field else {}
+        return found | {name: np.asarray(function(data)) for name, function in more.items()}
 
 
 class _Split:
@@ -245,6 +252,19 @@ def signed_interval(mean: float, low: float, high: float) -> str:
     """
     first, *ends = (f"{round(float(x), 3) + 0.0:+.3f}" for x in (mean, low, high))
     return first if pd.isna(low) else f"{first} [{', '.join(ends)}]"
+
+
+def with_interval(row: pd.Series, digits: int = 0) -> str:
+    """The ``share`` of a row with its interval ``low, high``, as text.
+
+    Examples
+    --------
+    >>> with_interval(pd.Series({"share": 0.5, "low": 0.25, "high": 0.8}))
+    '50% [25%, 80%]'
+    """
+    if pd.isna(row["share"]):
+        return "–"
+    return f"{row['share']:.{digits}%} [{row['low']:.{digits}%}, {row['high']:.{digits}%}]"
 
 
 def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Int) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from aligned.files import contents, new_folder, recover
 from aligned.reading import reason
 from aligned.records import check_replaceable, read_record, run_record, write_record
 from companion.engine import Results
+from companion.sources import fingerprint
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 else:
     Tables = TypeVar("Tables")
 
-__all__ = ["load_results", "load_tables", "record_of", "save_tables"]
+__all__ = ["check_results", "load_results", "load_tables", "record_of", "save_tables"]
 
+#: Modules whose code counts rest on.
+CODE = ("companion.arms",)
 _MEND = "bring it back, or make the tables again with `aligned run`"
 
 
@@ -71,7 +74,30 @@ def record_of(
     asked = {"edition": edition, "settings": settings.to_dict(), **more}
     once = results.fits.drop_duplicates(["split", "seed", "fold", "seconds"])
     seconds = float(once["seconds"].sum()) / max(settings.n_jobs, 1)
-    return run_record(asked, bundle.data, bundle.kb, seconds)
+    return {**run_record(asked, bundle.data, bundle.kb, seconds), "code": fingerprint(CODE)}
+
+
+def check_results(folder: str | Path) -> pd.DataFrame:
+    """Compare every file below a folder of results with the run record beside it.
+
+    Returns
+    -------
+    DataFrame
+        ``results, made, state, what``: one row per run record. *whole*: as it was written;
+        *older*: whole, but by code that has changed since; *damaged*: ``what`` says which file.
+    """
+    now, rows = fingerprint(CODE), []
+    for path in sorted(Path(folder).rglob("run.json")):
+        row = {"results": str(path.parent), "made": "", "state": "whole", "what": ""}
+        try:
+            record = read_record(path, _MEND)
+            row["made"] = str(record.get("created", ""))
+            if record.get("code", now) != now:
+                row |= {"state": "older", "what": "made by code that has changed since"}
+        except ValueError as error:
+            row |= {"state": "damaged", "what": str(error)}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["results", "made", "state", "what"])
 
 
 def load_results(folder: str | Path) -> tuple[Results, dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aligned.knowledge import KnowledgeBase
-from companion.recovery import states
+from companion.recovery import share, states
 
 __all__ = ["MEASURES", "degree_assortativity", "modularity", "rewired", "topology"]
 
@@ -44,8 +44,7 @@ def degree_assortativity(kb: KnowledgeBase) -> float:
     -0.714
     """
     graph = _graph(kb)
-    degrees = [(graph.degree[a], graph.degree[b]) for a, b in graph.edges]
-    if len({d for pair in degrees for d in pair}) < 2:
+    if len({degree for _, degree in graph.degree}) < 2:  # every node has an edge
         return float("nan")
     return float(nx.degree_assortativity_coefficient(graph))
 
@@ -90,12 +89,12 @@ def topology(kb: KnowledgeBase) -> dict[str, float]:
     signed = kb.r_pos.nnz + kb.r_neg.nnz
     return {
         "n_pairs": float(len(source)),
-        "density": _ratio(len(source), places),
+        "density": share(len(source), places),
         "degree_assortativity": degree_assortativity(kb),
         "modularity": modularity(kb),
-        "reciprocity": _ratio(int(np.isin(code, back).sum()), len(code)),
+        "reciprocity": share(np.isin(code, back).sum(), len(code)),
         "max_out_degree": float(np.bincount(source, minlength=1).max()),
-        "share_inhibiting": _ratio(kb.r_neg.nnz, signed),
+        "share_inhibiting": share(kb.r_neg.nnz, signed),
     }
 
 
@@ -166,7 +165,3 @@ def _pairs(kb: KnowledgeBase) -> tuple[Index, Index]:
 def _graph(kb: KnowledgeBase) -> nx.Graph:
     source, target = _pairs(kb)
     return nx.Graph(list(zip(source.tolist(), target.tolist(), strict=True)))
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

@@ -61,12 +61,10 @@ from aligned.records import run_record
 from aligned.refine.alternatives import published_closure
 from companion import plot
 from companion.book import workspace
-from companion.claims import scorecard
-from companion.claims.recovery import published_noise
+from companion.claims import published_noise, scorecard
 from companion.hidden import report as hidden_report
 from companion.literal import prose, styled
 from companion.noise import report as noise_report
-from companion.noise import speed as speed_report
 from companion.noise.jobs import METHODS, random_network
 
 # %config InlineBackend.figure_formats = ["svg"]
@@ -352,15 +350,15 @@ if hidden is not None:
 
 # %% tags=["hide-input", "full-width"]
 speed = pd.read_csv(asset("results/benchmarks/refinement.csv"))
-display(styled(speed_report.speed_table(speed)))
-display(prose(speed_report.speed_sentence(speed)))
+display(styled(noise_report.speed_table(speed)))
+display(prose(noise_report.speed_sentence(speed)))
 
 # %% tags=["hide-input", "full-width"]
 growth = pd.read_csv(asset("results/benchmarks/growth.csv"))
 with plot.theme():
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.6))
     plot.plot_growth(speed.query("case == 'ratio' and device == 'cpu'"), axes[0])
-    plot.plot_exponents(speed_report.growth_rows(speed, growth), axes[1])
+    plot.plot_exponents(noise_report.growth_rows(speed, growth), axes[1])
     for ax in axes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
 plt.show()

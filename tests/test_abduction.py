@@ -79,7 +79,7 @@ def fit(
 
 
 def weights_of(m: al.Aligned) -> dict[str, torch.Tensor]:
-    networks = enumerate(m.ensemble.networks)
+    networks = enumerate(m.ensemble.models)
     return {f"{j}.{k}": v for j, network in networks for k, v in network.state_dict().items()}
 
 
@@ -567,7 +567,7 @@ def test_thresholds_are_the_best_on_what_each_network_has_not_seen(
 ) -> None:
     m = fit(data, sim.kb, schedule="A")
     train, ensemble = m.problem.train, m.ensemble
-    own = np.flatnonzero(ensemble.inner < len(ensemble.networks))
+    own = np.flatnonzero(ensemble.inner < len(ensemble.models))
     said = ensemble.outputs(train.x)
     p = np.stack([said[ensemble.inner[i]].response[i] for i in own])
     trust = np.stack([said[ensemble.inner[i]].adapter[i] for i in own])
@@ -695,6 +695,35 @@ def test_global_chance_is_neither_used_nor_moved(
 
 class Killed(BaseException):
     """Stands for a signal, a full disk, a closed laptop."""
+
+
+def test_a_forked_model_goes_its_own_way(
+    data: AnnData, sim: al.Simulation, whole: al.Aligned
+) -> None:
+    x = data.obsm["perturbation"]
+    once = fit(data, sim.kb, schedule="A")
+    fork = once.fork()
+    before = [predictions(once, x), weights_of(once)]
+    fork.extend("A-A")
+    assert fork.history["stage"].unique().tolist() == ["init", "network", "A", "A-A"]
+    assert once.done == ["A"]
+    for mine, theirs in zip(predictions(once, x), before[0], strict=True):
+        npt.assert_array_equal(mine, theirs)
+    assert all(torch.equal(v, before[1][k]) for k, v in weights_of(once).items())
+    assert_same_fit(once.extend("A-R-A-R"), whole, x)
+    assert_same_fit(fork, fit(data, sim.kb, schedule="A-A"), x)
+
+
+def test_only_a_longer_schedule_extends_a_model_that_has_data(
+    data: AnnData, sim: al.Simulation, whole: al.Aligned, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"'A-A' does not begin with the phases done, 'A-R-A-R'"):
+        whole.extend("A-A")
+    with pytest.raises(ValueError, match="was read from a folder and holds no data; fit again"):
+        al.Aligned.load(whole.save(tmp_path / "model")).extend("A-R-A-R-A")
+    for asked in (al.Aligned(TINY).fork, lambda: al.Aligned(TINY).extend("A")):
+        with pytest.raises(ValueError, match="not fitted yet"):
+            asked()
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,7 @@ from companion.ablations.run import (
     AblationTables,
     run_ablations,
 )
-from companion.claims import scorecard
-from companion.claims.ablations import published_ablations
+from companion.claims import published_ablations, scorecard
 from companion.loop.run import IterationTables
 from companion.plot import plot_parts, plot_reliability, plot_rules
 from companion.tables import load_tables, save_tables
@@ -179,22 +178,19 @@ def found(tables, claim, edition="x"):
 
 @pytest.mark.parametrize("score", ["neural", "integrated"])
 @pytest.mark.parametrize(
-    ("low", "high", "used", "expected"),
+    ("low", "high", "expected"),
     [
-        (-0.01, 0.01, 0.1, "reproduced"),
-        (-0.01, 0.01, 0.3, "partly"),  # accuracy holds, but the adapter goes on using symbols
-        (-0.04, 0.03, 0.1, "partly"),  # the interval decides nothing
-        (-0.06, -0.01, 0.1, "not reproduced"),
-        (-0.015, -0.001, 0.1, "reproduced"),  # a fall, too small to matter
-        (0.03, 0.05, 0.1, "partly"),  # no fall back: it rises
+        (-0.01, 0.01, "supported"),
+        (-0.04, 0.03, "undecided"),
+        (-0.06, -0.03, "contradicted"),
+        (0.03, 0.05, "contradicted"),  # no fall back: it rises
     ],
 )
-def test_falling_back_is_equal_accuracy_and_turning_away(score, low, high, used, expected):
+def test_falling_back_is_equal_accuracy(score, low, high, expected):
     changes = [("random network", "network", "f_d", low, high)]
-    tables = made(changes, [(FULL, 0.4), ("random network", used)])
-    row = found(tables, f"C9 {score}")
+    row = found(made(changes, [(FULL, 0.4), ("random network", 0.3)]), f"C9 {score}")
     assert row["verdict"] == expected
-    assert ("does not notice" in row["reason"]) == (used == 0.3)
+    assert "cells that use random symbols 30.0%" in row["reason"]
     assert (row["low"], row["high"]) == (low, high)
 
 
@@ -204,20 +200,23 @@ def test_falling_back_is_equal_accuracy_and_turning_away(score, low, high, used,
 )
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(-0.05, -0.001, "reproduced"), (-0.05, 0.01, "partly"), (-0.01, 0.01, "not reproduced"),
-     (0.01, 0.05, "not reproduced")],
+    [(-0.05, -0.021, "supported"), (-0.05, -0.001, "undecided"), (-0.02, 0.01, "contradicted"),
+     (0.01, 0.05, "contradicted")],
 )  # fmt: skip
 def test_a_part_counts_where_its_loss_is_certain(claim, variant, metric, low, high, expected):
-    assert found(made([(variant, FULL, metric, low, high)]), claim)["verdict"] == expected
+    """The tables hold the change without it; the claim looks at what it brings."""
+    row = found(made([(variant, FULL, metric, low, high)]), claim)
+    assert row["verdict"] == expected
+    assert (row["low"], row["high"]) == (-high, -low)
 
 
 @pytest.mark.parametrize(
     ("without", "priced", "high", "expected"),
     [
-        (0.5, 0.3, -0.01, "reproduced"),
-        (0.5, 0.3, 0.01, "partly"),  # more symbols, and no harm
-        (0.5, 0.49, -0.01, "not reproduced"),  # no more symbols
-        (0.1, 0.1, -0.01, "not testable here"),  # all within the free share
+        (0.5, 0.3, -0.03, "supported"),
+        (0.5, 0.3, 0.01, "undecided"),  # more symbols, and no certain harm
+        (0.5, 0.49, -0.03, "undecided"),  # hardly more symbols
+        (0.3, 0.5, -0.03, "contradicted"),
     ],
 )
 def test_relying_too_much_is_more_symbols_and_worse_data(without, priced, high, expected):
@@ -226,15 +225,16 @@ def test_relying_too_much_is_more_symbols_and_worse_data(without, priced, high, 
         [(variant, PAPER_FORM, "f_d", -0.05, high)], [(variant, without), (PAPER_FORM, priced)]
     )
     assert found(tables, "C11 paper's form")["verdict"] == expected
-    assert found(tables, "C11 default")["verdict"] == "not testable here"
+    assert found(tables, "C11 default")["verdict"] == "not run"
+    assert found(tables, "C11 default", "ecoli")["verdict"] == "not testable"
 
 
 def test_what_was_not_run_is_not_judged():
     card = scorecard({"x": made()})
     assert card["claim"].str.split().str[0].unique().tolist() == ["C9", "C10", "C11", "C12"]
-    assert set(card["verdict"]) == {"not testable here"}
-    assert card["reason"].str.contains("was not run").all()
-    tables = made([("no Inc", FULL, "f_k", -0.05, -0.01)])
+    assert set(card["verdict"]) == {"not run"}
+    assert card["reason"].str.contains("not run: ").all()
+    tables = made([("no Inc", FULL, "f_k", -0.05, -0.03)])
     assert "responses are simulated" in found(tables, "C10 neural", "demo")["reason"]
 
 
@@ -243,7 +243,8 @@ def test_published_figures_are_the_papers():
     change = table.loc[("loss", "no_inc", "A")] - table.loc[("kb", "original", "A")]
     assert change["knowledge_f1"] == pytest.approx(-0.0703)
     row = found(made([("no Inc", FULL, "f_k", -0.05, -0.01)]), "C10 neural")
-    assert row["published"] == "F_k -0.070 (Norman)"
+    brought = "F_k with it minus without it +0.070 (Norman; supported by this rule)"
+    assert row["published"] == brought
 
 
 # --------------------------------------------------------------------------- tables and figures
@@ -266,7 +267,7 @@ def test_tables_travel_and_keep_their_verdicts(tables, reliability, tmp_path):
 def test_the_reader_gets_every_number_of_the_committed_run():
     folder = "results/ecoli/06_ablations"
     tables, _ = load_tables(AblationTables, folder)
-    trust, _ = load_tables(ReliabilityTables, f"{folder}/reliability")
+    trust, _ = load_tables(ReliabilityTables, folder)
     estimators, _ = load_tables(EstimatorTables, f"{folder}/estimators")
     text = ablations_report.answer(tables, trust, estimators)
     right = trust.right.set_index(["variant", "cells", "rule"])["share"]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from aligned._assets import asset
 from companion import plot
-from companion.noise import speed as speed_report
+from companion.noise import report as noise_report
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = CliRunner()
@@ -178,12 +178,12 @@ def test_the_committed_tables_read_well() -> None:
     table = pd.read_csv(asset("results/benchmarks/refinement.csv"))
     growth = pd.read_csv(asset("results/benchmarks/growth.csv"))
     whole = table[table["case"] == "whole"].iloc[-1]
-    text = speed_report.speed_sentence(table)
+    text = noise_report.speed_sentence(table)
     assert f"{whole['seconds']:.0f} s" in text
     assert "times for one closure" in text
-    assert "nan" not in text + speed_report.speed_table(table).to_string()
-    assert set(speed_report.speed_table(table)["what"]) == {"closure", "iteration", "refinement"}
-    rows = speed_report.growth_rows(table, growth)
+    assert "nan" not in text + noise_report.speed_table(table).to_string()
+    assert set(noise_report.speed_table(table)["what"]) == {"closure", "iteration", "refinement"}
+    rows = noise_report.growth_rows(table, growth)
     assert rows.groupby("label").size().eq(growth["points"].iloc[0]).all()
     figure = Figure()
     left, right = figure.subplots(1, 2)

@@ -433,8 +433,8 @@ def test_scorecard_judges_the_tables(aligned: Callable[..., Answer], tables: Pat
     answer = aligned("scorecard", "--edition", "ecoli", "--tables", tables, "--out", out)
     assert (answer.code, answer.err) == (0, "")
     card = pd.read_csv(out).set_index("claim")
-    assert card.at["C7 neural", "verdict"] == "reproduced"
-    assert card.at["C8 neural", "verdict"] == "not reproduced"
+    assert card.at["C7 neural", "verdict"] == "supported"
+    assert card.at["C8 neural", "verdict"] == "not testable"
     for claim, verdict in card["verdict"].items():
         assert any(row.startswith(str(claim)) and verdict in row for row in answer.out.splitlines())
 

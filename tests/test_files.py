@@ -21,7 +21,8 @@ import pytest
 from aligned import files
 from aligned.cli import main
 from aligned.records import check_replaceable, read_record, run_record, write_json, write_record
-from companion.tables import load_tables, save_tables
+from companion.cli import check
+from companion.tables import check_results, load_tables, save_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 NOBODY = 2**22 + 1  # no process has this id
@@ -391,3 +392,20 @@ def test_a_record_speaks_for_its_files(tmp_path: Path) -> None:
     (tmp_path / "a.csv").unlink()
     with pytest.raises(ValueError, match=r"a\.csv is missing, run\.json speaks of it; mend it\."):
         read_record(path, "mend it")
+
+
+def test_results_are_compared_with_their_records(tmp_path: Path) -> None:
+    tables = pd.DataFrame({"score": [0.4, 0.5]})
+    for name, more in (("whole", {}), ("older", {"code": "another"}), ("changed", {})):
+        (tmp_path / name).mkdir()
+        tables.to_csv(tmp_path / name / "scores.csv", index=False)
+        write_record({"created": "today", **more}, tmp_path / name / "run.json")
+    changed = tmp_path / "changed" / "scores.csv"
+    changed.write_text(changed.read_text().replace("0.5", "0.55"))
+    found = check_results(tmp_path).set_index("results")["state"]
+    states = {Path(str(folder)).name: state for folder, state in found.items()}
+    assert states == {"whole": "whole", "older": "older", "changed": "damaged"}
+    with pytest.raises(OSError, match=r"1 of 3 results are damaged: .*scores\.csv is damaged"):
+        check(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="there is no run record"):
+        check(str(tmp_path / "nowhere"))

@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score
 from aligned import data as datasets
 from aligned.config import Config
 from aligned.data.controls import control_adjusted, genomic_order, joint_effects
+from aligned.knowledge import Rule
 from aligned.simulate import simulate
 from companion import plot
 from companion.hidden.methods import (
@@ -309,7 +310,7 @@ def test_relaxed_weights_of_what_the_network_explains_stay(bundle, candidates) -
     c = candidates
     rows = datasets.rows.Rows.of(bundle.data, bundle.kb)
     said = bundle.kb.deduce(rows.x, k=1)[:, c.columns]
-    score, _ = relaxed_ranking(bundle.kb, c, rows, said, {"k": 1})
+    score, _ = relaxed_ranking(bundle.kb, c, rows, said, Rule(1))
     _, counted = questions(c, Seen.of(bundle.kb, c), Seen.of(bundle.kb, c))["edge"]
     assert score[counted].max() < 0.5
 

@@ -25,9 +25,10 @@ from companion.inconsistency.run import (
     InconsistencyTables,
     run_inconsistency,
 )
-from companion.inconsistency.tables import edge_table, interval, thirds
+from companion.inconsistency.tables import edge_table, thirds
 from companion.plot import inconsistency as draw
 from companion.recovery import states
+from companion.statistics import ratio
 from companion.tables import load_tables, save_tables
 
 mpl.use("Agg")
@@ -117,9 +118,9 @@ def test_shares_add_up_and_intervals_hold_them(tables) -> None:
 
 def test_the_interval_is_that_of_resampled_ratios() -> None:
     weights = np.array([[2, 0], [0, 2], [1, 1]])
-    low, high = interval([1, 3], [2, 4], weights)
+    _, low, high = ratio([1, 3], [2, 4], weights)
     assert (low, high) == tuple(np.quantile([0.5, 0.75, 4 / 6], [0.025, 0.975]))
-    assert np.isnan(interval([0, 0], [0, 0], weights)).all()
+    assert np.isnan(ratio([0, 0], [0, 0], weights)).all()
 
 
 # --------------------------------------------------------------------------------------- nulls
@@ -291,35 +292,24 @@ def with_shares(tables: InconsistencyTables, **shares: float) -> InconsistencyTa
 
 
 @pytest.mark.parametrize(
-    ("absent", "conflicting", "speaks", "expected"),
+    ("absent", "conflicting", "expected"),
     [
-        (0.5, 0.2, 0.4, "reproduced"),
-        (0.5, 0.1, 0.2, "partly"),  # too few conflicts
-        (0.8, 0.15, 0.6, "partly"),  # more than 71% absent is not within the range
-        (0.9, 0.02, 0.3, "partly"),  # more absent still; conflicts where it speaks
-        (0.9, 0.02, 0.14, "not reproduced"),
-        (0.3, 0.1, 0.2, "not reproduced"),
+        (0.5, 0.2, "supported"),
+        (0.5, 0.145, "undecided"),  # the interval holds 14%
+        (0.5, 0.1, "contradicted"),  # too few conflicts
+        (0.8, 0.15, "contradicted"),  # more than 71% absent is not within the range
+        (0.425, 0.2, "undecided"),
+        (0.3, 0.1, "contradicted"),
     ],
 )
-def test_the_verdict_follows_both_shares(tables, absent, conflicting, speaks, expected) -> None:
-    changed = with_shares(tables, absent=absent, conflicting=conflicting, speaks=speaks)
-    found = scorecard({"x": changed}).iloc[0]
-    assert (found["claim"], found["verdict"]) == ("C1", expected)
-    assert found["ours"] == absent
-    assert ("above 42%–71%" in found["reason"]) == (absent > 0.71)
-    assert scorecard({"demo": changed}).iloc[0]["verdict"] == "not testable here"
-
-
-def test_met_under_another_definition_is_in_part(tables) -> None:
-    poor = with_shares(tables, absent=0.3, conflicting=0.01, speaks=0.02)
-    table = poor.shares.copy()
-    one = (table["k"] == 3) & (table["rule"] == "majority") & (table["scope"] == SCOPES[1])
-    one &= table["network"] == "the network"
-    table.loc[one & (table["quantity"] == "absent"), "share"] = 0.6
-    table.loc[one & (table["quantity"] == "conflicting"), "share"] = 0.2
-    found = scorecard({"x": dataclasses.replace(poor, shares=table)}).iloc[0]
-    assert found["verdict"] == "partly"
-    assert found["reason"].endswith("the network, perturbed regulators only, majority, k = 3")
+def test_the_verdict_follows_both_shares(tables, absent, conflicting, expected) -> None:
+    changed = with_shares(tables, absent=absent, conflicting=conflicting, speaks=0.4)
+    card = scorecard({"x": changed})
+    assert card["claim"].tolist() == [f"C1 {scope}" for scope in SCOPES]
+    assert set(card["verdict"]) == {expected}
+    assert card["reason"].str.startswith(f"absent {absent:.1%} [").all()
+    assert card["reason"].str.contains("where the network speaks 40.0% ").all()
+    assert set(scorecard({"demo": changed})["verdict"]) == {"not testable"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aligned.knowledge import KnowledgeBase
 from aligned.neural import (
-    ResponseNetwork,
+    ResponseModel,
     class_weights,
     cross_entropy,
     features,
@@ -92,10 +92,10 @@ def test_features_without_a_graph_are_the_perturbations() -> None:
 N_GENES, MEASURED, HIDDEN = 9, 5, 6
 
 
-def make(kind: str, seed: int = 0) -> ResponseNetwork:
+def make(kind: str, seed: int = 0) -> ResponseModel:
     response = torch.linspace(-1, 1, 3 * MEASURED).view(3, MEASURED)
     adapter = torch.logit(torch.linspace(0.1, 0.9, MEASURED))
-    return ResponseNetwork(kind, N_GENES, HIDDEN, response, adapter, seed)
+    return ResponseModel(kind, N_GENES, HIDDEN, response, adapter, seed)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "gnn"])

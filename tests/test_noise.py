@@ -112,6 +112,10 @@ def test_degenerate_networks_end_well_in_every_method(name: str, k: int) -> None
     noise = 0.0 if name in ("one gene", "complete graph") else 0.5
     job = {
         "kind": "recovery",
+        "table": "scores",
+        "perturbed": 1.0,
+        "error": 0.0,
+        "replicates": 1,
         "k": k,
         "noise": noise,
         "seed": 0,
@@ -254,7 +258,7 @@ def test_a_kept_run_is_read_again_and_a_change_of_code_is_noticed(
     for one, other in zip(without_seconds(first), without_seconds(again), strict=True):
         assert_frame_equal(one, other)
     assert_frame_equal(first.scores, again.scores)
-    monkeypatch.setattr("companion.noise.run.code_sha256", lambda: "another")
+    monkeypatch.setattr("companion.noise.run.fingerprint", lambda modules: "another")
     with pytest.raises(TypeError):
         run_noise(small, cache=tmp_path, progress=False)
 

@@ -19,7 +19,7 @@ import aligned as al
 from aligned.data import Bundle
 from companion.book.editions import editions, load_edition
 from companion.book.study import PARAMETERS
-from companion.claims.pathways import judge_pathways
+from companion.claims import scorecard
 from companion.editions.ecoli.annotation import imodulon_table
 from companion.pathways import report as pathways_report
 from companion.pathways.changes import (
@@ -430,6 +430,10 @@ def test_settings_are_checked() -> None:
 # -------------------------------------------------------------------------------------- verdicts
 
 
+def judge_pathways(tables: PathwayTables, edition: str) -> pd.Series:
+    return scorecard({edition: tables}).iloc[0]
+
+
 def judged(
     tables: PathwayTables, recovery: str, influence: str, flagged: bool = False, edition: str = "x"
 ) -> str:
@@ -448,23 +452,24 @@ def judged(
 
 
 def test_the_verdict_follows_the_tables(tables) -> None:
-    assert judged(tables, "unchanged", "unchanged") == "reproduced"
-    assert judged(tables, "unchanged", "unchanged", flagged=True) == "partly"
-    assert judged(tables, "unchanged", "undecided") == "partly"
-    assert judged(tables, "lost", "unchanged") == "partly"
-    assert judged(tables, "lost", "undecided") == "not reproduced"
-    assert judged(tables, "undecided", "undecided") == "not testable here"
-    assert judged(tables, "unchanged", "unchanged", edition="demo") == "not testable here"
+    assert judged(tables, "unchanged", "unchanged") == "supported"
+    assert judged(tables, "unchanged", "unchanged", flagged=True) == "supported"
+    assert judged(tables, "unchanged", "undecided") == "undecided"
+    assert judged(tables, "lost", "unchanged") == "contradicted"
+    assert judged(tables, "lost", "undecided") == "contradicted"
+    assert judged(tables, "undecided", "undecided") == "undecided"
+    assert judged(tables, "unchanged", "unchanged", edition="demo") == "not testable"
 
 
 def test_without_power_or_edits_nothing_is_judged(tables) -> None:
     blind = dataclasses.replace(tables, power=tables.power.assign(flagged=False))
     found = judge_pathways(blind, "x")
-    assert found.verdict == "not testable here"
+    assert found.verdict == "undecided"
     assert "controls" in found.reason
     still = tables.networks.assign(added=0, dropped=0, flipped=0)
     found = judge_pathways(dataclasses.replace(tables, networks=still), "x")
-    assert (found.verdict, found.reason) == ("not testable here", "refinement made no edit")
+    assert found.verdict == "undecided"
+    assert found.reason.startswith("refinement made no edit; ")
 
 
 # ---------------------------------------------------------------------------------------- figures

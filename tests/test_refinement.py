@@ -21,7 +21,6 @@ from aligned.refine.relaxation import (
     path_weights,
     proximal_step,
     relaxed_closure,
-    relaxed_effects,
 )
 from aligned.refine.search import GAIN, Network
 from aligned.scores import data_consistency
@@ -112,22 +111,13 @@ def weights():
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
-def test_decoupled_recursion_equals_four_products(weights, k):
+@pytest.mark.parametrize("start", [[0, 1, 2, 3, 4], [3, 0]])
+def test_decoupled_recursion_equals_four_products(weights, start, k):
     p, n, reg = weights
-    for ours, plain in zip(
-        relaxed_closure(p, n, reg, k, 0.7), four_products(p, n, reg, k, 0.7), strict=True
-    ):
-        torch.testing.assert_close(ours, plain)
-
-
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_fast_form_equals_recursion(weights, k):
-    p, n, reg = weights
-    start = torch.tensor([3, 0])
     a, t = p - n, p + n
-    fast = relaxed_effects(a, t, a[:, reg], t[:, reg], start, k, 0.6)
-    for ours, plain in zip(fast, relaxed_closure(p, n, reg, k, 0.6), strict=True):
-        torch.testing.assert_close(ours, plain[start])
+    ours = relaxed_closure(a, t, a[:, reg], t[:, reg], torch.tensor(start), k, 0.7)
+    for one, plain in zip(ours, four_products(p, n, reg, k, 0.7), strict=True):
+        torch.testing.assert_close(one, plain[start])
 
 
 def test_path_weights_are_the_power_series(weights):
@@ -221,7 +211,6 @@ def test_exact_semantics_equal_deduction(rule, k):
         problem = build(kb, x, y, asked)
         net = Network(problem, pairs(kb), pairs(kb), 0.5)
         assert net.criterion + problem.silent == objective(kb, kb, x, y, 0.5, k=asked)
-        assert problem.evidence.misfit(net.deduced()) == net.misfit + problem.silent
 
 
 @pytest.mark.parametrize("rule", ["boolean", "majority"])

@@ -150,7 +150,7 @@ def read_model(folder: str, device: str | None = None) -> Aligned:
     if where is not None:
         ensemble = model.ensemble
         ensemble.device, ensemble.w = where, ensemble.w.to(where)
-        for network in ensemble.networks:
+        for network in ensemble.models:
             network.to(where)
     return model
 

@@ -267,7 +267,7 @@ def predict(
     seed: int = typer.Option(
         None, "--seed", min=0, help="Accepted everywhere; nothing is drawn here."
     ),
-    device: Device = typer.Option(None, "--device", help="Where the networks run."),
+    device: Device = typer.Option(None, "--device", help="Where the models run."),
     force: bool = typer.Option(False, "--force", help="Replace an existing --out."),
 ) -> None:
     """Predict the response of every measured gene to one or more perturbations.
@@ -336,7 +336,7 @@ def _short(
 def _most_probable(
     model: Aligned, said: Prediction, i: int, called: npt.NDArray[np.int8], top: int
 ) -> str:
-    """Called genes with the network's probability of the called direction, highest first."""
+    """Called genes with the model's probability of the called direction, highest first."""
     import numpy as np
 
     p = np.where(called == 1, said.probabilities[i, :, 2], said.probabilities[i, :, 0])
@@ -379,7 +379,7 @@ def explain(
     seed: int = typer.Option(
         None, "--seed", min=0, help="Accepted everywhere; nothing is drawn here."
     ),
-    device: Device = typer.Option(None, "--device", help="Where the networks run."),
+    device: Device = typer.Option(None, "--device", help="Where the models run."),
     force: bool = typer.Option(False, "--force", help="Replace an existing --out."),
 ) -> None:
     """Say why a gene is predicted as it is: both opinions, the choice, and the regulatory paths.

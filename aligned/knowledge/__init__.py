@@ -2,7 +2,8 @@
 
 from aligned.knowledge.agreement import agreement_counts
 from aligned.knowledge.closure import RULES, Closure, Rule
-from aligned.knowledge.network import STATES, Deduction, KnowledgeBase, state_of
+from aligned.knowledge.network import Deduction, KnowledgeBase
+from aligned.knowledge.tables import STATES, state_of
 
 __all__ = [
     "Closure",

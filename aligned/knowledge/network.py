@@ -18,27 +18,12 @@ from aligned.knowledge.closure import Closure, Rule, boolean_closure, majority_c
 from aligned.knowledge.explain import as_frame, walks_to
 from aligned.knowledge.inputs import as_input, encoded_row, gene_id
 from aligned.knowledge.noise import corrupted_edges, split_edges
-from aligned.knowledge.tables import merge_edges, read_edges
+from aligned.knowledge.tables import STATES, merge_edges, read_edges
 
-__all__ = ["STATES", "Deduction", "KnowledgeBase", "state_of"]
+__all__ = ["Deduction", "KnowledgeBase"]
 
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
-
-#: What a pair of regulator and gene can be, by its number in `KnowledgeBase.state`: bit 1 is an
-#: activating edge, bit 2 an inhibiting one.
-STATES = ("0", "+", "-", "+-")
-
-
-def state_of(activates: Any, inhibits: Any) -> Int8:
-    """State of each pair from two truth tables: 0 none, 1 activating, 2 inhibiting, 3 both.
-
-    Examples
-    --------
-    >>> state_of([False, True, False, True], [False, False, True, True]).tolist()
-    [0, 1, 2, 3]
-    """
-    return np.asarray(activates, np.int8) + 2 * np.asarray(inhibits, np.int8)
 
 
 #: Closures that a network remembers, the last used ones: one of human size takes 90 MB.

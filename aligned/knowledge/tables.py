@@ -1,8 +1,9 @@
-"""Reading a table of edges: every fault is named, nothing is dropped in silence."""
+"""Edges as tables and as states: every fault is named, nothing is dropped in silence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,22 @@ import pandas as pd
 
 from aligned.reading import clean_names, listed
 
-__all__ = ["merge_edges", "read_edges"]
+__all__ = ["STATES", "merge_edges", "read_edges", "state_of"]
+
+#: What a pair of regulator and gene can be, by its number in `KnowledgeBase.state`: bit 1 is an
+#: activating edge, bit 2 an inhibiting one.
+STATES = ("0", "+", "-", "+-")
+
+
+def state_of(activates: Any, inhibits: Any) -> npt.NDArray[np.int8]:
+    """State of each pair from two truth tables: 0 none, 1 activating, 2 inhibiting, 3 both.
+
+    Examples
+    --------
+    >>> state_of([False, True, False, True], [False, False, True, True]).tolist()
+    [0, 1, 2, 3]
+    """
+    return np.asarray(activates, np.int8) + 2 * np.asarray(inhibits, np.int8)
 
 
 def read_edges(

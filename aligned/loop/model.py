@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Explanation:
     ----------
     neural, symbolic, fused : int
     p_down, p_up : float
-        The network's probabilities.
+        The model's probabilities.
     trusts_kb : bool
         Whether the adapter preferred the deduction.
     weight : float
@@ -64,7 +65,7 @@ class Explanation:
 
 
 class Aligned:
-    """Adaptive data-knowledge alignment: a network, a GRN, and an adapter that chooses.
+    """Adaptive data-knowledge alignment: a neural model, a GRN, and an adapter that chooses.
 
     A refinement changes what is deduced; the graph that a GNN passes embeddings over stays that of
     the network as it was given.
@@ -77,7 +78,7 @@ class Aligned:
     Attributes
     ----------
     kb : KnowledgeBase
-        The current (refined) network of knowledge.
+        The current (refined) network.
     history : DataFrame
         One row per stage × score × yardstick: ``f_d, f_k, balanced, n_edits`` on the test rows (or,
         where there are none, on the training rows: column ``rows`` says which).
@@ -175,6 +176,60 @@ class Aligned:
                 self._resume(folder, phases)
             self._run(phases, max_rounds, folder, progress)
         return self
+
+    def extend(
+        self,
+        schedule: str,
+        *,
+        max_rounds: int = 5,
+        progress: bool = False,
+    ) -> Aligned:
+        """Go on to a schedule that begins with the phases done so far.
+
+        The result is that of one `fit` with this schedule. With `fork`, one beginning serves
+        several ends:
+
+        >>> from aligned import simulate
+        >>> sim = simulate(n_genes=60, n_regulators=12, seed=1)
+        >>> config = Config(n_networks=1, network_steps=2, align_steps=2)
+        >>> once = Aligned(config).fit(sim.data, sim.kb, schedule="A")
+        >>> control, loop = once.fork().extend("A-A"), once.extend("A-R")
+        >>> control.history["stage"].iloc[-1], loop.history["stage"].iloc[-1]
+        ('A-A', 'A-R')
+
+        Parameters
+        ----------
+        schedule, max_rounds, progress
+            As in `fit`.
+
+        Raises
+        ------
+        ValueError
+            The schedule does not begin with the phases done, or the model was read from a folder:
+            it holds no data.
+        """
+        self._check_fitted()
+        phases = parse_schedule(schedule)
+        if not len(self.problem.train):
+            raise ValueError(
+                "this model was read from a folder and holds no data; fit again with "
+                "checkpoint=<folder of checkpoints> and resume=True."
+            )
+        if phases is not None and phases[: len(self.done)] != self.done:
+            raise ValueError(
+                f"schedule {schedule!r} does not begin with the phases done, "
+                f"{stage_name(self.done)!r}; give a longer one, or fork the model before."
+            )
+        self._run(phases, max_rounds, None, progress)
+        return self
+
+    def fork(self) -> Aligned:
+        """A copy that can go its own way (`extend`); the data are shared, not copied."""
+        self._check_fitted()
+        other = copy(self)
+        other.ensemble = self.ensemble.fork()
+        other.phases, other.done, other.notes = [*self.phases], [*self.done], [*self.notes]
+        return other
 
     def _run(
         self, phases: list[str] | None, max_rounds: int, folder: Path | None, progress: bool
@@ -296,10 +351,7 @@ class Aligned:
         self.phases.append(
             score_phase(
                 stage,
-                {
-                    "neural": decide(p, self.ensemble.tau["neural"]),
-                    "integrated": said.fused,
-                },
+                {"neural": decide(p, self.ensemble.tau["neural"]), "integrated": said.fused},
                 rows,
                 self.kb,
                 self.n_edits,
@@ -344,7 +396,7 @@ class Aligned:
         x : array or sparse, shape (b, n), or list of mappings
             Perturbations over ``kb.genes``; or each as ``{gene id or name: -1 or 1}``.
         tuned_for : {"integrated", "neural"}
-            Whose threshold the network's call uses: as the partner of symbols, or on its own.
+            Whose threshold the model's call uses: as the partner of symbols, or on its own.
 
         Returns
         -------

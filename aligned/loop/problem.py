@@ -24,8 +24,8 @@ Int8 = npt.NDArray[np.int8]
 
 #: The predictions that are scored, and what each one is.
 SCORES = {
-    "neural": "the network's own call",
-    "integrated": "its fusion with the current network of knowledge, by the adapter",
+    "neural": "the model's own call",
+    "integrated": "its fusion with what the current network deduces, by the adapter",
 }
 
 
@@ -52,7 +52,7 @@ class Problem:
     def build(
         cls, data: AnnData, kb: KnowledgeBase, config: Config, yardstick: Rule | None
     ) -> Problem:
-        """Check data and network, and derive what is fitted before any network is trained."""
+        """Check data and network, and derive what is fitted before any model is trained."""
         validate(data)
         check_overlap(data, kb)
         _same_genes(data, kb)
@@ -103,10 +103,10 @@ def choose_closure(
 ) -> pd.DataFrame:
     """Score each admissible closure's deductions on the training conditions.
 
-    The network has not seen these labels, so no inner fold is needed. Columns ``k, rule, f_d,
-    speaks`` (share of cells with δ ≠ 0) and ``objective``, simplest closure first; the best row is
-    the choice. Where the objective is balance and no yardstick is named, ``f_d`` decides: every
-    closure agrees with itself.
+    Deductions see no labels, so no inner fold is needed. Columns ``k, rule, f_d, speaks`` (share of
+    cells with δ ≠ 0) and ``objective``, simplest closure first; the best row is the choice. Where
+    the objective is balance and no yardstick is named, ``f_d`` decides: every closure agrees with
+    itself.
     """
     rows = []
     said = None if yardstick is None else _deduce(kb, train, yardstick, measured)

@@ -26,11 +26,11 @@ class Prediction:
     Attributes
     ----------
     neural, symbolic, fused : ndarray of int8, shape (b, m)
-        The network's call, the current knowledge base's deduction, and their fusion.
+        The model's call, the current knowledge base's deduction, and their fusion.
     adapter : ndarray of int8 in {0, 1}, shape (b, m)
         1 where the deduction was preferred: ``fused = adapter ? symbolic : neural``.
     probabilities : ndarray of float32, shape (b, m, 3)
-        The network's probabilities of down, unchanged, up.
+        The model's probabilities of down, unchanged, up.
     genes : tuple of str
         The m columns.
     """

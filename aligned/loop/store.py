@@ -87,8 +87,8 @@ def _write(model: Aligned, folder: Path) -> None:
     problem.tried.to_csv(folder / "closures.csv", index=False)
     state = {
         f"{j}.{name}": value.detach().cpu().contiguous()
-        for j, network in enumerate(ensemble.networks)
-        for name, value in network.state_dict().items()
+        for j, each in enumerate(ensemble.models)
+        for name, value in each.state_dict().items()
     }
     save_file(state, folder / "networks.safetensors")
     arrays: dict[str, Any] = {"w": problem.w}
@@ -233,9 +233,9 @@ def _fill(model: Aligned, folder: Path, meta: dict[str, Any]) -> None:
     model.ensemble.tau, model.ensemble.tau_single = meta["tau"], meta["tau_single"]
     model.ensemble.error_rate = meta["error_rate"]
     state = load_file(folder / "networks.safetensors", device=str(model.ensemble.device))
-    for j, network in enumerate(model.ensemble.networks):
+    for j, each in enumerate(model.ensemble.models):
         prefix = f"{j}."
-        network.load_state_dict(
+        each.load_state_dict(
             {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
         )
     arrays = load_arrays(folder / "arrays.safetensors")

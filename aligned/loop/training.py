@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy, deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +21,10 @@ from aligned.alignment import (
     reinforce_gradient,
 )
 from aligned.config import Config
-from aligned.data.rows import Rows
 from aligned.decisions import best_threshold, class_frequencies, decide, inner_folds
 from aligned.knowledge import KnowledgeBase
 from aligned.loop.problem import SCORES, Problem
-from aligned.neural import ResponseNetwork, class_weights, cross_entropy, features, graph_operator
+from aligned.neural import ResponseModel, class_weights, cross_entropy, features, graph_operator
 
 __all__ = ["Ensemble", "Outputs", "adam"]
 
@@ -41,9 +42,9 @@ class Outputs:
 
 @dataclass(frozen=True)
 class _Pool:
-    """Conditions that a network is trained on: labelled ones, or ones with pseudo-labels.
+    """Conditions that a model is trained on: labelled ones, or ones with pseudo-labels.
 
-    ``call`` is the network's call at the start of the phase, ``delta`` the deduction, ``seen`` the
+    ``call`` is the model's call at the start of the phase, ``delta`` the deduction, ``seen`` the
     observed cells. ``y`` holds the labels; None: the target is the fusion of call and deduction.
     """
 
@@ -67,12 +68,12 @@ class _Pool:
 
 
 class Ensemble:
-    """Networks that share everything but their seed and the inner fold each leaves out.
+    """Models that share everything but their seed and the inner fold each leaves out.
 
-    Each network never sees the labels of one inner fold of the training perturbations; its
-    predictions there choose the threshold τ. Averaging several networks shrinks their
+    Each model never sees the labels of one inner fold of the training perturbations; its
+    predictions there choose the threshold τ. Averaging several models shrinks their
     probabilities, so the ensemble's τ is the one that calls the same share of the unlabelled cells
-    as τ does with single networks.
+    as τ does with single models.
     """
 
     def __init__(self, problem: Problem, kb: KnowledgeBase, config: Config, device: torch.device):
@@ -82,8 +83,8 @@ class Ensemble:
         if config.model == "gnn":
             self.graph = graph_operator(kb.state, kb.regulator_index, len(kb.genes))
         self.inner = self._inner_folds()
-        self.networks = [self._fresh(j) for j in range(config.n_networks)]
-        #: threshold of the averaged networks, and of a single one, per score it was tuned for
+        self.models = [self._fresh(j) for j in range(config.n_networks)]
+        #: threshold of the averaged models, and of a single one, per score it was tuned for
         self.tau: dict[str, float | None] = dict.fromkeys(SCORES)
         self.tau_single: dict[str, float | None] = dict.fromkeys(SCORES)
         #: share of wrong cells in the fused prediction of conditions whose labels were not seen
@@ -105,21 +106,42 @@ class Ensemble:
             z[begin : begin + chunk] = features(part, self.graph, self.config.hops)
         return torch.from_numpy(z).to(self.device)
 
-    def outputs(self, x: object, chunk: int = 256) -> list[Outputs]:
-        """What each network says of these conditions."""
-        return list(self._outputs(x, chunk))
+    @cached_property
+    def _z_train(self) -> torch.Tensor:
+        """Features of the training conditions: they stay what they are in every phase."""
+        return self.encode(self.problem.train.x)
 
-    def _outputs(self, x: object, chunk: int = 256) -> Iterator[Outputs]:
-        """`outputs`, one network after the other, so that not all need to be kept."""
-        z = self.encode(x)
+    @cached_property
+    def _z_unlabelled(self) -> torch.Tensor:
+        """Features of the unlabelled inputs."""
+        return self.encode(self.problem.unlabelled)
+
+    @cached_property
+    def _yardstick(self) -> Int8:
+        """What the original network deduces for the training conditions."""
+        return self.problem.yardstick_of(self.problem.train)
+
+    def fork(self) -> Ensemble:
+        """A copy with weights and thresholds of its own; what never changes is shared."""
+        other = copy(self)
+        other.models = deepcopy(self.models)
+        other.tau, other.tau_single = dict(self.tau), dict(self.tau_single)
+        return other
+
+    def outputs(self, x: object, chunk: int = 256) -> list[Outputs]:
+        """What each model says of these conditions."""
+        return list(self._outputs(self.encode(x), chunk))
+
+    def _outputs(self, z: torch.Tensor, chunk: int = 256) -> Iterator[Outputs]:
+        """`outputs` from features, one model after the other, so that not all need to be kept."""
         b, m = len(z), len(self.problem.measured)
-        for network in self.networks:
-            network.eval()
+        for model in self.models:
+            model.eval()
             response, adapter = np.empty((b, 3, m), np.float32), np.empty((b, m), np.float32)
             with torch.no_grad():
                 for begin, part in zip(range(0, b, chunk), torch.split(z, chunk), strict=True):
                     rows = slice(begin, begin + chunk)
-                    logits, trust = network(part)
+                    logits, trust = model(part)
                     response[rows] = torch.softmax(logits, dim=1).cpu().numpy()
                     adapter[rows] = torch.sigmoid(trust).cpu().numpy()
             yield Outputs(response, adapter)
@@ -132,13 +154,13 @@ class Ensemble:
 
     # --------------------------------------------------------------------------- training
 
-    def _fresh(self, j: int) -> ResponseNetwork:
-        train = self._inner_train(j)
+    def _fresh(self, j: int) -> ResponseModel:
+        train = self.problem.train.take(self._inner_train(j))
         frequency = class_frequencies(train.y, train.observed)
         weight = class_weights(train.y, train.observed, self.config.class_weight_power)
         bias = np.log(frequency * weight[:, None])
         w = np.clip(self.problem.w, 0.02, 0.98)
-        network = ResponseNetwork(
+        model = ResponseModel(
             self.config.model,
             len(self.problem.genes),
             self.config.hidden,
@@ -146,7 +168,7 @@ class Ensemble:
             torch.tensor(np.log(w / (1 - w)), dtype=torch.float32),
             seed=_seed(self.config.seed, j, 0),
         )
-        return network.to(self.device)
+        return model.to(self.device)
 
     def _inner_folds(self) -> npt.NDArray[np.intp] | None:
         """Inner fold of each training row, at least three; None where no τ is tuned."""
@@ -155,14 +177,17 @@ class Ensemble:
             return None
         return inner_folds(train.groups, max(config.n_networks, 3), config.seed)
 
-    def _inner_train(self, j: int) -> Rows:
-        train = self.problem.train
-        return train if self.inner is None else train.take(np.flatnonzero(self.inner != j))
+    def _inner_train(self, j: int) -> npt.NDArray[np.intp]:
+        """Training rows whose labels model j sees."""
+        if self.inner is None:
+            return np.arange(len(self.problem.train))
+        return np.flatnonzero(self.inner != j)
 
     def supervise(self, kb: KnowledgeBase) -> None:
         """Supervised phase: f_y and f_a jointly on labelled data (stage ``network``)."""
-        for j in range(len(self.networks)):
-            self._train(j, [self._labelled(j, kb)], self.config.network_steps, phase=1)
+        said = self._deduced(self.problem.train.x, kb)
+        for j in range(len(self.models)):
+            self._train(j, [self._labelled(j, said)], self.config.network_steps, phase=1)
         self.tune(kb)
 
     def align(self, kb: KnowledgeBase, phase: int) -> None:
@@ -171,22 +196,23 @@ class Ensemble:
         self.tune(kb)
 
     def _align(self, kb: KnowledgeBase, phase: int) -> None:
-        z, delta = self.encode(self.problem.unlabelled), self._deduced(self.problem.unlabelled, kb)
-        for j, network in enumerate(self.networks):
-            seen = torch.ones_like(delta, dtype=torch.bool)
-            pseudo = _Pool(z, self._calls(network, z), delta, seen)
-            self._train(j, [self._labelled(j, kb), pseudo], self.config.align_steps, phase)
+        z, delta = self._z_unlabelled, self._deduced(self.problem.unlabelled, kb)
+        said = self._deduced(self.problem.train.x, kb)
+        seen = torch.ones_like(delta, dtype=torch.bool)
+        for j, model in enumerate(self.models):
+            pseudo = _Pool(z, self._calls(model, z), delta, seen)
+            self._train(j, [self._labelled(j, said), pseudo], self.config.align_steps, phase)
 
-    def _labelled(self, j: int, kb: KnowledgeBase) -> _Pool:
-        rows = self._inner_train(j)
-        z, weight = (
-            self.encode(rows.x),
-            class_weights(rows.y, rows.observed, self.config.class_weight_power),
-        )
+    def _labelled(self, j: int, said: torch.Tensor) -> _Pool:
+        """Training conditions of model j, ``said`` the deductions of all of them."""
+        chosen = self._inner_train(j)
+        rows, at = self.problem.train.take(chosen), torch.from_numpy(chosen).to(self.device)
+        weight = class_weights(rows.y, rows.observed, self.config.class_weight_power)
+        z = self._z_train[at]
         return _Pool(
             z,
-            self._calls(self.networks[j], z),
-            self._deduced(rows.x, kb),
+            self._calls(self.models[j], z),
+            said[at],
             torch.from_numpy(rows.observed).to(self.device),
             torch.from_numpy(rows.y).to(self.device),
             torch.tensor(weight, dtype=torch.float32, device=self.device),
@@ -196,28 +222,28 @@ class Ensemble:
         delta = kb.deduce(x, self.problem.closing)[:, self.columns]
         return torch.from_numpy(delta).to(self.device)
 
-    def _calls(self, network: ResponseNetwork, z: torch.Tensor) -> torch.Tensor:
+    def _calls(self, model: ResponseModel, z: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            p = torch.softmax(network.respond(network.trunk(z)), dim=1).cpu().numpy()
+            p = torch.softmax(model.respond(model.trunk(z)), dim=1).cpu().numpy()
         called = decide(p, self.tau_single["integrated"])
         return torch.from_numpy(called).to(self.device)
 
     def _train(self, j: int, pools: list[_Pool], steps: int, phase: int) -> None:
         """Optimise ``CE(f_y; D_l) + CE(f_y; ȳ) + E_a[L_a log f_a]`` by minibatch."""
-        config, network = self.config, self.networks[j]
+        config, model = self.config, self.models[j]
         generator = torch.Generator().manual_seed(_seed(config.seed, j, phase))
         draws = torch.Generator(self.device).manual_seed(_seed(config.seed, j, phase))
-        optimiser = adam(network, config)
-        chooser = _Chooser(self, network, draws)
-        network.train()
+        optimiser = adam(model, config)
+        chooser = _Chooser(self, model, draws)
+        model.train()
         for _ in range(steps):
             batches = [p.take(_batch(len(p.z), config.batch_size, generator)) for p in pools]
             joined = _joined(batches)
-            h = network.trunk(joined.z)
+            h = model.trunk(joined.z)
             loss, fused = chooser(h, joined)
             sizes = [len(b.z) for b in batches]
             for batch, logits, y_bar in zip(
-                batches, network.respond(h).split(sizes), fused.split(sizes), strict=True
+                batches, model.respond(h).split(sizes), fused.split(sizes), strict=True
             ):
                 if batch.y is not None:
                     loss = loss + cross_entropy(logits, batch.y, batch.seen, batch.class_weights)
@@ -233,21 +259,21 @@ class Ensemble:
         """Choose τ on the inner folds for the configured objective, then carry it over."""
         if self.config.decision == "argmax" or self.inner is None:
             return
-        train, problem = self.problem.train, self.problem
-        per_network = self.outputs(train.x)
-        left_out = np.flatnonzero(self.inner < len(self.networks))
-        rows = train.take(left_out)
-        p = np.stack([per_network[self.inner[i]].response[i] for i in left_out])
-        trust = np.stack([per_network[self.inner[i]].adapter[i] for i in left_out])
-        said = kb.deduce(rows.x, problem.closing)[:, self.columns]
-        yardstick = problem.yardstick_of(rows)
+        per_model = list(self._outputs(self._z_train))
+        left_out = np.flatnonzero(self.inner < len(self.models))
+        rows = self.problem.train.take(left_out)
+        p = np.stack([per_model[self.inner[i]].response[i] for i in left_out])
+        trust = np.stack([per_model[self.inner[i]].adapter[i] for i in left_out])
+        said = kb.deduce(rows.x, self.problem.closing)[:, self.columns]
 
         def integrated(called: Int8) -> Int8:
             return fuse(called, said, self.choices(called, said, trust))
 
-        on_unlabelled = [o.response[:, [0, 2]] for o in self._outputs(problem.unlabelled)]
+        on_unlabelled = [o.response[:, [0, 2]] for o in self._outputs(self._z_unlabelled)]
         for score, finish in (("neural", None), ("integrated", integrated)):
-            tau = best_threshold(p, rows.y, rows.counted, yardstick, self.config, finish)
+            tau = best_threshold(
+                p, rows.y, rows.counted, self._yardstick[left_out], self.config, finish
+            )
             self.tau_single[score] = tau
             self.tau[score] = carried_threshold(on_unlabelled, tau)
         fused = integrated(decide(p, self.tau_single["integrated"]))
@@ -257,7 +283,7 @@ class Ensemble:
 class _Chooser:
     """The adapter's part of the loss, with the moving baseline that ``reinforce`` needs."""
 
-    def __init__(self, ensemble: Ensemble, model: ResponseNetwork, draws: torch.Generator) -> None:
+    def __init__(self, ensemble: Ensemble, model: ResponseModel, draws: torch.Generator) -> None:
         self.ensemble, self.model, self.draws = ensemble, model, draws
         self.baseline: torch.Tensor | None = None
 
@@ -284,10 +310,10 @@ class _Chooser:
         return surrogate / max(len(cells), 1), fuse(batch.call, batch.delta, a)
 
 
-def adam(network: ResponseNetwork, config: Config) -> torch.optim.Optimizer:
+def adam(model: ResponseModel, config: Config) -> torch.optim.Optimizer:
     """The method's optimiser: Adam with decoupled weight decay (AdamW)."""
     return torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
 
 
@@ -297,16 +323,16 @@ def _joined(batches: list[_Pool]) -> _Pool:
     )
 
 
-def carried_threshold(per_network: list[Float32], tau: float) -> float:
-    """τ of the averaged networks that calls the same share of cells as ``tau`` does singly.
+def carried_threshold(per_model: list[Float32], tau: float) -> float:
+    """τ of the averaged models that calls the same share of cells as ``tau`` does singly.
 
     Probabilities (b, 3, m) of down, unchanged and up; or (b, 2, m) of down and up alone.
     """
-    if len(per_network) == 1:
+    if len(per_model) == 1:
         return tau
-    strengths = [np.maximum(p[:, 0], p[:, -1]) for p in per_network]
+    strengths = [np.maximum(p[:, 0], p[:, -1]) for p in per_model]
     share = float(np.mean([(s > tau).mean() for s in strengths]))
-    down, up = (np.mean([p[:, c] for p in per_network], axis=0) for c in (0, -1))
+    down, up = (np.mean([p[:, c] for p in per_model], axis=0) for c in (0, -1))
     return float(np.quantile(np.maximum(down, up), 1 - share))
 
 
@@ -314,6 +340,6 @@ def _batch(n: int, size: int, generator: torch.Generator) -> torch.Tensor:
     return torch.randperm(n, generator=generator)[:size]
 
 
-def _seed(seed: int, network: int, phase: int) -> int:
-    """One seed per network and phase, so that a resumed run draws what a whole one would."""
-    return int(np.random.SeedSequence([seed, network, phase]).generate_state(1)[0])
+def _seed(seed: int, model: int, phase: int) -> int:
+    """One seed per model and phase, so that a resumed run draws what a whole one would."""
+    return int(np.random.SeedSequence([seed, model, phase]).generate_state(1)[0])

@@ -68,12 +68,6 @@ class Evidence:
         """Whether a row perturbs exactly one regulator (with sign +1); bool (b,)."""
         return np.asarray((self.x != 0).sum(axis=1) == 1)
 
-    def misfit(self, delta: npt.NDArray[np.int8]) -> int:
-        """``‖δ - Y‖_0`` over the cells that count, for deductions of shape (b, n)."""
-        missed = np.where(delta > 0, self.zero + self.down, self.up + self.down)
-        missed = np.where(delta < 0, self.zero + self.up, missed)
-        return round(float(missed.sum(dtype=np.float64)))
-
 
 def check_responses(
     kb: KnowledgeBase,

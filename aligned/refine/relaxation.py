@@ -27,7 +27,6 @@ __all__ = [
     "proximal_step",
     "relax",
     "relaxed_closure",
-    "relaxed_effects",
     "residual_loss",
 ]
 
@@ -56,22 +55,6 @@ def lam_bound(t: float) -> float:
     return t * u * (u - float(np.exp(-t)))
 
 
-def relaxed_closure(
-    p: Tensor, n: Tensor, reg: Tensor, k: int, alpha: float
-) -> tuple[Tensor, Tensor]:
-    """Relaxed closure by the decoupled recursion, level by level.
-
-    ``U_l = A + α·A[:, reg]·U_(l-1)``, ``V_l = T + α·T[:, reg]·V_(l-1)``;
-    ``R+ = (V + U)/2``, ``R- = (V - U)/2``, all of shape (r, n).
-    """
-    a, t = p - n, p + n
-    u, v = a, t
-    for _ in range(k - 1):
-        u = a + alpha * (a[:, reg] @ u)
-        v = t + alpha * (t[:, reg] @ v)
-    return (v + u) / 2, (v - u) / 2
-
-
 def path_weights(block: Tensor, start: Tensor, k: int, alpha: float) -> Tensor:
     """Rows ``start`` of ``Σ_{l<k} (α·block)^l`` by Horner's rule from the left; shape (q, r)."""
     unit = torch.zeros(len(start), block.shape[1], dtype=block.dtype, device=block.device)
@@ -82,12 +65,14 @@ def path_weights(block: Tensor, start: Tensor, k: int, alpha: float) -> Tensor:
     return weights
 
 
-def relaxed_effects(
+def relaxed_closure(
     a: Tensor, t: Tensor, a_block: Tensor, t_block: Tensor, start: Tensor, k: int, alpha: float
 ) -> tuple[Tensor, Tensor]:
-    """Rows ``start`` of `relaxed_closure` in the fast form: one (q × r)(r × n) product each.
+    """Relaxed closure by the decoupled recursion; ``R+, R-`` of regulators ``start``, (q, n) each.
 
-    Takes ``A = P - N``, ``T = P + N`` and their columns at regulators (r × r).
+    ``U_l = A + α·A[:, reg]·U_(l-1)``, ``V_l = T + α·T[:, reg]·V_(l-1)``; ``R+ = (V + U)/2``,
+    ``R- = (V - U)/2``. Only the last step of a path leaves the regulators, so the recursion runs on
+    ``A = P - N`` and ``T = P + N`` at their columns (r × r), and one product each is left.
     """
     if k == 1:
         u, v = a[start], t[start]
@@ -144,7 +129,7 @@ def loss_and_gradient(
         leaves += [leaves[0][:, reg], leaves[1][:, reg]]
     a, total, *blocks = (leaf.requires_grad_(True) for leaf in leaves)
     a_block, t_block = blocks if blocks else (a, total)
-    r_pos, r_neg = relaxed_effects(a, total, a_block, t_block, start, k, alpha)
+    r_pos, r_neg = relaxed_closure(a, total, a_block, t_block, start, k, alpha)
     loss = residual_loss(r_pos, r_neg, x, target, mass, t)
     by_a, by_t, *by_block = torch.autograd.grad(loss, [a, total, *blocks])
     if by_block:

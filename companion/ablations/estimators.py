@@ -131,14 +131,14 @@ class _Task:
         self.delta = torch.from_numpy(said.symbolic[:, genes])
         self.w = torch.tensor(problem.w[genes])
         self.seen = torch.ones_like(self.delta, dtype=torch.bool)
-        self.start = {k: v.clone() for k, v in ensemble.networks[0].state_dict().items()}
+        self.start = {k: v.clone() for k, v in ensemble.models[0].state_dict().items()}
 
     def train(
         self, estimator: str, settings: EstimatorSettings, seed: int
     ) -> tuple[list[dict[str, float]], dict[str, float]]:
         """The curve of one run, and what it came to."""
         config = settings.config.replace(estimator=estimator, speak_only=self.speak_only)
-        network = self.model.ensemble.networks[0]
+        network = self.model.ensemble.models[0]
         network.load_state_dict(self.start)
         draws = torch.Generator().manual_seed(seed)
         row, gene = allowed_cells(self.delta, self.seen, config).nonzero(as_tuple=True)

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from companion.book.editions import (
     load_edition,
     workspace,
 )
+from companion.sources import fingerprint as code_fingerprint
+from companion.sources import imported_by
 
 __all__ = ["BookError", "notebooks", "page_source", "parameters_of", "read_source", "run_notebook"]
 
@@ -301,14 +304,22 @@ def _this_kernel(scratch: Path) -> Iterator[None]:
 
 
 def fingerprint(node: Any, settings: Mapping[str, Any], edition: str) -> str:
-    """Hash of everything an executed notebook depends on: its cells, settings, code and data."""
+    """Hash of everything an executed notebook depends on: its cells, settings, code and data.
+
+    Of the code what the notebook reaches by its imports, without docstrings and comments; of
+    ``results/`` the folders that its cells or settings name.
+    """
     digest = hashlib.sha256()
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in node.cells]
     digest.update(json.dumps([cells, dict(settings), edition], default=str).encode())
     digest.update(edition_file(edition).read_bytes())
-    digest_files(digest, *sources())
+    code = "\n".join(cell.source for cell in node.cells if cell.cell_type == "code")
+    plain = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("%"))
+    digest.update(code_fingerprint(imported_by(plain)).encode())
     root = Path(edition) if is_report(edition) else asset("notebooks").parent
-    for folder in ("data", *(() if is_report(edition) else ("results",))):
+    text = json.dumps([code, dict(settings)], default=str)
+    named = sorted(set(re.findall(r"results/[\w/]*", text)))
+    for folder in ("data", *(() if is_report(edition) else named)):
         digest_files(digest, sorted((root / folder).rglob("*")), root)
     return digest.hexdigest()
 

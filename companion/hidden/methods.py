@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from companion.hidden.ranking import (
     questions,
     terms_of,
 )
+from companion.recovery import dense_weights
 
 __all__ = [
     "METHODS",
@@ -46,8 +47,7 @@ Ranking = tuple[Float, Float]
 POSTERIOR = "posterior"
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """A ranking: its kind, what it is, and the learned terms it uses (of the edge, of its sign)."""
 
     kind: str
@@ -169,12 +169,14 @@ def relaxed_ranking(
     observed = np.zeros(response.shape, dtype=bool)
     response[:, c.columns], observed[:, c.columns] = y, rows.observed
     plain = RefineConfig(polish=False, null_check=False, error_rate=error_rate)
-    found = refine(kb, rows.x, response, closing, observed, config=plain).weights
-    source = pd.Index(kb.regulators).get_indexer(found["source"])
-    target = kb.index.get_indexer(found["target"])
-    weight = np.zeros((2, len(kb.regulators), len(kb.genes)))
-    weight[0, source, target], weight[1, source, target] = found["positive"], found["negative"]
-    positive, negative = weight[:, c.rows][:, :, c.columns]
+    found = refine(kb, rows.x, response, closing, observed, config=plain)
+    return _of_weights(found.weights, kb, c)
+
+
+def _of_weights(weights: pd.DataFrame, kb: KnowledgeBase, c: Candidates) -> Ranking:
+    """Candidates by the larger of their two weights, and by which it is."""
+    regulators = [kb.regulators[i] for i in c.rows]
+    positive, negative = dense_weights(weights, kb, regulators)[:, :, c.columns]
     return np.maximum(positive, negative), positive - negative
 
 
@@ -199,10 +201,6 @@ def after_loop(
     )
     edits = net_edits(visible_kb, model.kb, model.edits)
     added = edits[edits["before"] == "0"]
-    row = pd.Index(np.asarray(visible_kb.regulators)[c.rows]).get_indexer(added["source"])
-    column = pd.Index(np.asarray(visible_kb.genes)[c.columns]).get_indexer(added["target"])
-    mine = (row >= 0) & (column >= 0)
-    score, sign = np.zeros(c.own.shape), np.zeros(c.own.shape)
-    score[row[mine], column[mine]] = 1.0
-    sign[row[mine], column[mine]] = added["after"].map({"+": 1.0, "-": -1.0}).fillna(0.0)[mine]
-    return relaxed, (score, sign)
+    signs = {"positive": "+", "negative": "-"}
+    made = {name: [sign in after for after in added["after"]] for name, sign in signs.items()}
+    return relaxed, _of_weights(added.assign(**made), visible_kb, c)

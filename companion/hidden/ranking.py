@@ -30,6 +30,7 @@ from sklearn.linear_model import LogisticRegression
 
 from aligned.data import Bundle, control_adjusted, genomic_order, joint_effects, log_fold_changes
 from aligned.knowledge import KnowledgeBase
+from companion.recovery import states
 
 __all__ = [
     "SIGN_TERMS",
@@ -156,14 +157,39 @@ class Seen:
     negative: Bool
 
     @classmethod
-    def of(cls, kb: KnowledgeBase, candidates: Candidates) -> Seen:
-        at = candidates.columns
-        return cls(kb.r_pos.toarray()[:, at], kb.r_neg.toarray()[:, at])
+    def of(
+        cls, kb: KnowledgeBase, candidates: Candidates, regulators: Sequence[str] | None = None
+    ) -> Seen:
+        """Read a network, its rows in its own order or as asked for."""
+        state = states(kb, regulators)[:, candidates.columns]
+        return cls((state & 1) > 0, (state & 2) > 0)
 
     @property
     def edges(self) -> Bool:
         """Pairs with an edge of either sign."""
         return self.positive | self.negative
+
+    @property
+    def signs(self) -> npt.NDArray[np.int8]:
+        """1 activating, -1 inhibiting, 0 neither or both."""
+        return np.asarray(self.positive.astype(np.int8) - self.negative.astype(np.int8))
+
+
+def questions(
+    candidates: Candidates, complete: Seen, visible: Seen
+) -> dict[str, tuple[Bool, Bool]]:
+    """Answer and counted cells, (q, m) each, of two questions: which pairs, and which sign.
+
+    ``edge``: hidden or not, over all pairs that are no visible edge. ``sign``: activating or not,
+    over the hidden edges of one sign.
+    """
+    c = candidates
+    hidden = (complete.edges & ~visible.edges)[c.rows] & ~c.own
+    sign = complete.signs[c.rows]
+    return {
+        "edge": (hidden, ~visible.edges[c.rows] & ~c.own),
+        "sign": (sign > 0, hidden & (sign != 0)),
+    }
 
 
 @dataclass(frozen=True)
@@ -230,7 +256,7 @@ def terms_of(
     effect = (c.effect if deal_rows is None else c.effect[deal_rows])[:, genes]
     spread = np.sqrt((effect**2).mean(axis=1, keepdims=True)) + 1e-9
     targets = np.concatenate([net.edges[c.rows] for net in networks])
-    signed = np.concatenate([_signs(net)[c.rows] for net in networks])
+    signed = np.concatenate([net.signs[c.rows] for net in networks])
     alike, direction = _co_response(c.profiles[:, genes], targets, signed)
     parts = [slice(i * len(c.rows), (i + 1) * len(c.rows)) for i in range(len(networks))]
     return [
@@ -248,10 +274,12 @@ def terms_of(
 def network_terms(candidates: Candidates, net: Seen) -> dict[str, Float]:
     """The terms that need no response, shape (q, m) each."""
     rows = candidates.rows
+    up, down, both = (m[rows].sum(axis=1) for m in (net.positive, net.negative, net.edges))
+    whole = np.ones(candidates.own.shape)
     return {
-        "out_degree": _as_columns(np.log1p(net.edges[rows].sum(axis=1)), net),
+        "out_degree": whole * np.log1p(both)[:, None],
         "co_regulation": np.log(EPSILON + _co_regulation(net.edges, rows)),
-        "sign_regulator": _as_columns(_activation(net, rows), net),
+        "sign_regulator": whole * (np.log1p(up) - np.log1p(down))[:, None],
     }
 
 
@@ -282,21 +310,6 @@ def _co_response(
     return share, direction
 
 
-def _activation(net: Seen, rows: Index) -> Float:
-    """``log((activations + 1)/(inhibitions + 1))`` of each regulator."""
-    up, down = net.positive[rows].sum(axis=1), net.negative[rows].sum(axis=1)
-    return np.asarray(np.log1p(up) - np.log1p(down))
-
-
-def _signs(net: Seen) -> npt.NDArray[np.int8]:
-    return np.asarray(net.positive.astype(np.int8) - net.negative.astype(np.int8))
-
-
-def _as_columns(values: npt.NDArray[np.generic], net: Seen) -> Float:
-    """One value per regulator, repeated for every gene."""
-    return np.repeat(values.astype(np.float64)[:, None], net.positive.shape[1], axis=1)
-
-
 def _mean(values: Float, sign: npt.NDArray[np.int8]) -> Float:
     """Mean over conditions per unit of the perturbed gene; 0 where never measured."""
     seen = ~np.isnan(values)
@@ -308,20 +321,3 @@ def _unit(values: Float) -> npt.NDArray[np.float32]:
     filled = np.nan_to_num(values)
     filled -= filled.mean(axis=0)
     return np.asarray(filled / (np.linalg.norm(filled, axis=0) + 1e-9), dtype=np.float32)
-
-
-def questions(
-    candidates: Candidates, complete: Seen, visible: Seen
-) -> dict[str, tuple[Bool, Bool]]:
-    """Answer and counted cells, (q, m) each, of two questions: which pairs, and which sign.
-
-    ``edge``: hidden or not, over all pairs that are no visible edge. ``sign``: activating or not,
-    over the hidden edges of one sign.
-    """
-    c = candidates
-    hidden = (complete.edges & ~visible.edges)[c.rows] & ~c.own
-    sign = _signs(complete)[c.rows]
-    return {
-        "edge": (hidden, ~visible.edges[c.rows] & ~c.own),
-        "sign": (sign > 0, hidden & (sign != 0)),
-    }

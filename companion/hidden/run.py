@@ -34,10 +34,11 @@ from companion.hidden.methods import (
 from companion.hidden.precision import Draws, Ranked
 from companion.hidden.ranking import Candidates, Seen, questions
 from companion.parallel import one_thread_each, side_by_side
-from companion.statistics import with_columns
+from companion.recovery import share
 
 __all__ = ["ABOVE", "SAME", "TOP", "HiddenSettings", "HiddenTables", "run_hidden"]
 
+Float = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 Questions = dict[str, tuple[Bool, Bool]]
 
@@ -138,18 +139,6 @@ class HiddenTables:
     support: pd.DataFrame
 
 
-@dataclass
-class _Result:
-    """What one job leaves behind: rankings in brief, and rows of the tables."""
-
-    job: dict[str, Any]
-    ranked: dict[str, Ranked]
-    scores: list[dict[str, object]]
-    weights: list[dict[str, object]]
-    regulators: list[dict[str, object]]
-    edits: list[dict[str, object]]
-
-
 def run_hidden(bundle: Bundle, settings: HiddenSettings, progress: bool = True) -> HiddenTables:
     """Run the test on a data set; see `HiddenTables` for what comes back.
 
@@ -167,24 +156,29 @@ def run_hidden(bundle: Bundle, settings: HiddenSettings, progress: bool = True) 
         Fewer than two regulators were perturbed alone, or genes have no place on the genome.
     """
     candidates = Candidates.of(bundle)
-    jobs = [(bundle, candidates, settings, job) for job in _jobs(settings)]
-    results = list(side_by_side(_hide_and_rank, jobs, settings.n_jobs, "hidings", progress))
+    jobs = list(_jobs(settings))
+    calls = [(bundle, candidates, settings, job) for job in jobs]
+    found = side_by_side(_hide_and_rank, calls, settings.n_jobs, "hidings", progress)
+    ranked: dict[tuple[str, str], dict[int, Ranked]] = {}
+    parts: dict[str, list[dict[str, object]]] = {}
+    for job, (by_method, rows) in zip(jobs, found, strict=True):
+        for method, ranking in by_method.items():
+            ranked.setdefault((job["hiding"], method), {})[job["seed"]] = ranking
+        for name, mine in rows.items():
+            label = {"hiding": job["hiding"], "seed": job["seed"]}
+            parts.setdefault(name, []).extend({**label, **row} for row in mine)
+    tables = {name: pd.DataFrame(rows) for name, rows in parts.items()}
     draws = Draws(len(candidates.rows), settings.seeds, settings.n_boot)
-    scores = pd.DataFrame([row for r in results for row in r.scores])
-    by_method: dict[tuple[str, str], dict[int, Ranked]] = {}
-    for r in results:
-        for method, ranked in r.ranked.items():
-            by_method.setdefault((r.job["hiding"], method), {})[r.job["seed"]] = ranked
-    summary = _summary(by_method, scores, draws)
+    summary = _summary(ranked, tables["scores"], draws)
     with one_thread_each(settings.n_jobs):
         support = _support(bundle, candidates, settings)
     return HiddenTables(
-        scores=scores,
+        scores=tables["scores"],
         summary=summary,
-        differences=_differences(by_method, summary, draws),
-        weights=_mean_over_seeds([row for r in results for row in r.weights], "weight"),
-        regulators=_mean_over_seeds([row for r in results for row in r.regulators], "ap"),
-        edits=pd.DataFrame([row for r in results for row in r.edits]),
+        differences=_differences(ranked, summary, draws),
+        weights=_mean_over_seeds(tables["weights"], ["term"]),
+        regulators=_mean_over_seeds(tables["regulators"], ["regulator", "name"]),
+        edits=tables["edits"],
         support=support,
     )
 
@@ -194,18 +188,16 @@ def run_hidden(bundle: Bundle, settings: HiddenSettings, progress: bool = True) 
 
 def _jobs(settings: HiddenSettings) -> Iterator[dict[str, Any]]:
     """Every hiding; those with a fit, which take longest, first."""
-    headline, *others = settings.kinds
-    every = [(headline, i) for i in range(len(settings.seeds))]
-    every += [(h, i) for h in others for i in range(min(settings.other_seeds, len(settings.seeds)))]
-    fitted = every[: min(settings.fit_seeds, len(settings.seeds))]
-    for hiding, i in every:
-        yield {"hiding": hiding, "seed": settings.seeds[i], "fit": (hiding, i) in fitted}
+    for hiding in settings.kinds:
+        headline = hiding == settings.kinds[0]
+        for i, seed in enumerate(settings.seeds[: None if headline else settings.other_seeds]):
+            yield {"hiding": hiding, "seed": seed, "fit": headline and i < settings.fit_seeds}
 
 
 def _hide_and_rank(
     bundle: Bundle, c: Candidates, settings: HiddenSettings, job: dict[str, Any]
-) -> _Result:
-    """Hide, rank all pairs by every method, score."""
+) -> tuple[dict[str, Ranked], dict[str, list[dict[str, object]]]]:
+    """Hide, rank all pairs by every method: the rankings in brief, and rows of the tables."""
     order, seed = c.order if job["hiding"] == "runs" else None, job["seed"]
     visible_kb, _ = bundle.kb.hold_out(settings.share, seed, order)
     visible = Seen.of(visible_kb, c)
@@ -217,7 +209,7 @@ def _hide_and_rank(
         visible_kb, c, rows, rows.y, Rule(**bundle.yardstick)
     )
     log_odds, sign = learned[POSTERIOR]
-    edits: dict[str, tuple[Bool, npt.NDArray[np.float64]]] = {}
+    edits: dict[str, tuple[Bool, Float]] = {}
     if job["hiding"] == settings.kinds[0]:
         edits[ABOVE] = log_odds > 0, sign
     if job["fit"]:
@@ -228,40 +220,36 @@ def _hide_and_rank(
         edits[settings.schedule] = made > 0, its_sign
         _, counted = asked["edge"]
         edits[SAME] = _top(log_odds, counted, int(((made > 0) & counted).sum())), sign
-    label = {"hiding": job["hiding"], "seed": seed}
     ranked = {name: Ranked.of(score, *asked["edge"]) for name, (score, _) in rankings.items()}
-    return _Result(
-        job,
-        ranked,
-        [{**label, **_score(name, ranked[name], rankings[name], asked)} for name in rankings],
-        [
-            {**label, "method": name, "term": term, "weight": weight}
+    return ranked, {
+        "scores": [_score(name, ranked[name], rankings[name], asked) for name in rankings],
+        "weights": [
+            {"method": name, "term": term, "weight": weight}
             for name, model in models.items()
             for term, weight in zip(model.terms, model.weights, strict=True)
         ],
-        [{**label, **row} for name in WITHIN for row in _within(name, ranked[name], bundle, c)],
-        [{**label, "edits": name, **_edits(*made, asked)} for name, made in edits.items()],
-    )
+        "regulators": [row for name in WITHIN for row in _within(name, ranked[name], bundle, c)],
+        "edits": [{"edits": name, **_edits(*made, asked)} for name, made in edits.items()],
+    }
 
 
 def _score(method: str, ranked: Ranked, ranking: Ranking, asked: Questions) -> dict[str, object]:
     score, sign = ranking
     hidden, counted = asked["edge"]
-    values, answer = score[counted], hidden[counted]
-    order = np.argsort(-values, kind="stable")
-    top, n = round(TOP * len(values)), int(answer.sum())
+    n, most = int((hidden & counted).sum()), round(TOP * counted.sum())
+    found = [(hidden & _top(score, counted, count)).sum() for count in (n, most)]
     return {
         "method": method,
         "ap": float(ranked.ap()),
-        "prevalence": float(answer.mean()),
+        "prevalence": float(hidden[counted].mean()),
         "hidden": n,
-        "precision": float(answer[order[:n]].mean()) if n else float("nan"),
-        "recall_top": float(answer[order[:top]].sum() / n) if n else float("nan"),
-        "sign_accuracy": _sign_accuracy(sign, asked, np.ones_like(hidden)),
+        "precision": share(found[0], n),
+        "recall_top": share(found[1], n),
+        "sign_accuracy": _sign_accuracy(sign, asked, counted),
     }
 
 
-def _top(score: npt.NDArray[np.float64], counted: Bool, count: int) -> Bool:
+def _top(score: Float, counted: Bool, count: int) -> Bool:
     """The ``count`` counted cells with the highest scores."""
     order = np.argsort(-np.where(counted, score, -np.inf), axis=None, kind="stable")
     chosen = np.zeros(score.size, dtype=bool)
@@ -269,26 +257,24 @@ def _top(score: npt.NDArray[np.float64], counted: Bool, count: int) -> Bool:
     return chosen.reshape(score.shape)
 
 
-def _sign_accuracy(sign: npt.NDArray[np.float64], asked: Questions, among: Bool) -> float:
+def _sign_accuracy(sign: Float, asked: Questions, among: Bool) -> float:
     activates, counted = asked["sign"]
     spoken = counted & among & (sign != 0)
-    return float((activates == (sign > 0))[spoken].mean()) if spoken.any() else float("nan")
+    return share((spoken & (activates == (sign > 0))).sum(), spoken.sum())
 
 
 def _within(
     method: str, ranked: Ranked, bundle: Bundle, c: Candidates
 ) -> Iterator[dict[str, object]]:
     alone = ranked.ap(np.eye(len(c.rows)))
-    for row, ap, lost in zip(
-        c.rows, alone, np.bincount(ranked.group, minlength=len(c.rows)), strict=True
-    ):
-        if lost:
-            regulator = bundle.kb.regulators[row]
-            name = bundle.kb.names.get(regulator, regulator)
-            yield {"method": method, "regulator": regulator, "name": name, "hidden": lost, "ap": ap}
+    hidden = np.bincount(ranked.group, minlength=len(c.rows))
+    for i in np.flatnonzero(hidden):
+        regulator = bundle.kb.regulators[c.rows[i]]
+        about = {"regulator": regulator, "name": bundle.kb.names.get(regulator, regulator)}
+        yield {"method": method, **about, "hidden": hidden[i], "ap": alone[i]}
 
 
-def _edits(added: Bool, sign: npt.NDArray[np.float64], asked: Questions) -> dict[str, object]:
+def _edits(added: Bool, sign: Float, asked: Questions) -> dict[str, object]:
     hidden, counted = asked["edge"]
     made = added & counted
     hits = int((made & hidden).sum())
@@ -296,8 +282,8 @@ def _edits(added: Bool, sign: npt.NDArray[np.float64], asked: Questions) -> dict
         "added": int(made.sum()),
         "hits": hits,
         "expected": float(made.sum() * hidden[counted].mean()),
-        "precision": hits / made.sum() if made.any() else float("nan"),
-        "recall": hits / hidden.sum() if hidden.any() else float("nan"),
+        "precision": share(hits, made.sum()),
+        "recall": share(hits, hidden.sum()),
         "sign_accuracy": _sign_accuracy(sign, asked, made),
     }
 
@@ -308,31 +294,16 @@ def _edits(added: Bool, sign: npt.NDArray[np.float64], asked: Questions) -> dict
 def _summary(
     ranked: dict[tuple[str, str], dict[int, Ranked]], scores: pd.DataFrame, draws: Draws
 ) -> pd.DataFrame:
-    means = scores.groupby(["hiding", "method"])[
-        ["prevalence", "precision", "recall_top", "sign_accuracy"]
-    ].mean()
+    shown = ["prevalence", "precision", "recall_top", "sign_accuracy"]
+    means = scores.groupby(["hiding", "method"])[shown].mean()
     rows: list[dict[str, object]] = []
     for (hiding, method), by_seed in ranked.items():
         ap, low, high = draws.interval(by_seed)
-        rows.append(
-            {
-                "hiding": hiding,
-                "method": method,
-                "kind": METHODS[method].kind,
-                "what": METHODS[method].what,
-                "ap": ap,
-                "low": low,
-                "high": high,
-                **means.loc[(hiding, method)].to_dict(),
-                "seeds": len(by_seed),
-            }
-        )
-    table = with_columns(rows, ["hiding", "method"])
-    place = {name: i for i, name in enumerate(METHODS)}
-    order = table.assign(
-        at=table["method"].map(place), kind_at=table["hiding"] != next(iter(ranked))[0]
-    )
-    return table.loc[order.sort_values(["kind_at", "at"]).index].reset_index(drop=True)
+        about = {"hiding": hiding, "method": method, "kind": METHODS[method].kind}
+        found = {"what": METHODS[method].what, "ap": ap, "low": low, "high": high}
+        beside = means.loc[(hiding, method)].to_dict()
+        rows.append({**about, **found, **beside, "seeds": len(by_seed)})
+    return pd.DataFrame(rows)
 
 
 def _differences(
@@ -343,28 +314,17 @@ def _differences(
         lines = table[table["kind"] == "line"]
         best = str(lines["method"].iloc[int(lines["ap"].to_numpy().argmax())])
         pairs = [(best, m) for m in table["method"] if METHODS[m].kind not in ("line", "null")]
-        pairs += [(m, POSTERIOR) for m in lines["method"] if m != best]
-        pairs += [(m, POSTERIOR) for m in ATTRIBUTION]
+        pairs += [(m, POSTERIOR) for m in (*lines["method"], *ATTRIBUTION) if m != best]
         for start, to in pairs:
             mean, low, high = draws.interval(ranked[str(hiding), to], ranked[str(hiding), start])
-            rows.append(
-                {
-                    "hiding": hiding,
-                    "from": start,
-                    "to": to,
-                    "best_line": start == best,
-                    "difference": mean,
-                    "low": low,
-                    "high": high,
-                }
-            )
+            about = {"hiding": hiding, "from": start, "to": to, "best_line": start == best}
+            rows.append({**about, "difference": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
-def _mean_over_seeds(rows: list[dict[str, object]], value: str) -> pd.DataFrame:
-    table = pd.DataFrame(rows).drop(columns="seed")
-    keys = [c for c in table.columns if c not in (value, "hidden")]
-    return table.groupby(keys, as_index=False, sort=False).mean()
+def _mean_over_seeds(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    grouped = table.drop(columns="seed").groupby(["hiding", "method", *keys], sort=False)
+    return grouped.mean().reset_index()
 
 
 def _support(bundle: Bundle, c: Candidates, settings: HiddenSettings) -> pd.DataFrame:
@@ -374,43 +334,26 @@ def _support(bundle: Bundle, c: Candidates, settings: HiddenSettings) -> pd.Data
     if bundle.other_kb is None:
         return pd.DataFrame(columns=columns)
     visible = Seen.of(bundle.kb, c)
-    order = c.order if settings.kinds[0] == "runs" else None
-    learned, _ = learned_rankings(
-        bundle.kb, c, settings.share, settings.n_inner, settings.seeds[0], order
-    )
-    other = {g: i for i, g in enumerate(bundle.other_kb.regulators)}
-    there = Seen.of(bundle.other_kb, c)
-    theirs = [np.zeros((len(visible.edges), len(c.columns)), dtype=bool) for _ in range(2)]
-    for i, regulator in enumerate(bundle.kb.regulators):
-        if regulator in other:
-            theirs[0][i] = there.positive[other[regulator]]
-            theirs[1][i] = there.negative[other[regulator]]
-    union = Seen(visible.positive | theirs[0], visible.negative | theirs[1])
+    there = Seen.of(bundle.other_kb, c, bundle.kb.regulators)
+    union = Seen(visible.positive | there.positive, visible.negative | there.negative)
     asked = questions(c, union, visible)
+    order, seed = c.order if settings.kinds[0] == "runs" else None, settings.seeds[0]
+    learned, _ = learned_rankings(bundle.kb, c, settings.share, settings.n_inner, seed, order)
     edge, counted = asked["edge"]
     rankings = {**line_rankings(c, visible), **learned}
     n, known = int(counted.sum()), int(edge.sum())
     chosen = {name: _top(score, counted, round(TOP * n)) for name, (score, _) in rankings.items()}
     if settings.fit_seeds:
-        config = settings.config.replace(seed=settings.seeds[0])
+        config = settings.config.replace(seed=seed)
         _, edits = after_loop(bundle, bundle.kb, c, config, settings.schedule)
         rankings[settings.schedule] = edits
         chosen[settings.schedule] = (edits[0] > 0) & counted
     rows = []
     for name, (score, sign) in rankings.items():
         top, hits = int(chosen[name].sum()), int((chosen[name] & edge).sum())
-        rows.append(
-            {
-                "method": name,
-                "pairs": n,
-                "in_other": known,
-                "prevalence": known / n,
-                "ap": float(Ranked.of(score, edge, counted).ap()),
-                "top": top,
-                "hits": hits,
-                "expected": top * known / n,
-                "p_value": float(hypergeom.sf(hits - 1, n, known, top)),
-                "same_sign": _sign_accuracy(sign, asked, chosen[name]),
-            }
-        )
+        ap = float(Ranked.of(score, edge, counted).ap())
+        chance = float(hypergeom.sf(hits - 1, n, known, top))
+        same_sign = _sign_accuracy(sign, asked, chosen[name])
+        about = (name, n, known, known / n, ap, top, hits, top * known / n, chance, same_sign)
+        rows.append(dict(zip(columns, about, strict=True)))
     return pd.DataFrame(rows, columns=columns)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from aligned.data import Rows
-from aligned.knowledge import KnowledgeBase, Rule
+from aligned.knowledge import Deduction, KnowledgeBase, Rule
 from companion.recovery import states
+from companion.statistics import interval
 
-__all__ = ["NULLS", "agreement", "label_draws", "shuffled_labels", "shuffled_signs", "sign_draws"]
+__all__ = [
+    "NULLS",
+    "agreement",
+    "null_draws",
+    "null_tables",
+    "said_of",
+    "shuffled_labels",
+    "shuffled_signs",
+]
 
+Float = npt.NDArray[np.float64]
 Int8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
@@ -23,6 +35,12 @@ NULLS = {
     "signs by regulator": "the same among the edges of one regulator: it keeps its share of signs",
     "labels": "the network stays, responses are given to other perturbations",
 }
+
+
+def said_of(kb: KnowledgeBase, rows: Rows, measured: Index, closing: Rule) -> Deduction:
+    """Deductions of the measured genes. A fresh copy of the network forgets the closure at once."""
+    said = kb.with_state(kb.state).deduction(rows.x, closing)
+    return Deduction(said.delta[:, measured], said.reached[:, measured])
 
 
 def agreement(delta: Int8, y: Int8, counted: Bool) -> tuple[float, float]:
@@ -73,22 +91,6 @@ def shuffled_signs(kb: KnowledgeBase, seed: int, by_regulator: bool = False) -> 
     return kb.with_state(new, evidence="shuffled")
 
 
-def sign_draws(
-    kb: KnowledgeBase,
-    rows: Rows,
-    measured: Index,
-    closing: Rule,
-    n: int,
-    seed: int,
-    by_regulator: bool,
-) -> Iterator[tuple[float, float]]:
-    """`agreement` of ``n`` networks with shuffled signs."""
-    for draw in range(n):
-        shuffled = shuffled_signs(kb, seed + draw, by_regulator)
-        delta = shuffled.deduce(rows.x, closing)[:, measured]
-        yield agreement(delta, rows.y, rows.counted)
-
-
 def shuffled_labels(groups: npt.ArrayLike, rng: np.random.Generator) -> Index:
     """For each condition, the condition whose perturbation it is given.
 
@@ -110,15 +112,57 @@ def shuffled_labels(groups: npt.ArrayLike, rng: np.random.Generator) -> Index:
     return given
 
 
-def label_draws(
-    rows: Rows, measured: Index, delta: Int8, n: int, seed: int
+def null_draws(
+    kind: str, kb: KnowledgeBase, rows: Rows, measured: Index, closing: Rule, n: int, seed: int
 ) -> Iterator[tuple[float, float]]:
-    """`agreement` of responses with the deductions of ``n`` permutations of the perturbations.
+    """`agreement` of ``n`` draws of one of the `NULLS`.
 
-    Neither the perturbed genes' own cells count nor those of the genes in their stead.
+    Where perturbations are shuffled, neither the perturbed genes' own cells count nor those of the
+    genes in their stead.
     """
-    rng = np.random.default_rng([seed, 2])
-    touched = rows.x[:, measured].toarray() != 0
-    for _ in range(n):
-        given = shuffled_labels(rows.groups, rng)
-        yield agreement(delta[given], rows.y, rows.counted & ~touched[given])
+    if kind == "labels":
+        delta, rng = said_of(kb, rows, measured, closing).delta, np.random.default_rng([seed, 2])
+        touched = rows.x[:, measured].toarray() != 0
+        for _ in range(n):
+            given = shuffled_labels(rows.groups, rng)
+            yield agreement(delta[given], rows.y, rows.counted & ~touched[given])
+        return
+    for draw in range(n):
+        shuffled = shuffled_signs(kb, seed + draw, by_regulator=kind == "signs by regulator")
+        delta = shuffled.deduce(rows.x, closing)[:, measured]
+        yield agreement(delta, rows.y, rows.counted)
+
+
+def null_tables(
+    kb: KnowledgeBase, rows: Rows, measured: Index, closings: Sequence[Rule], n: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All nulls at the first closure, shuffled perturbations at every one; and all the draws."""
+    summary, draws = [], []
+    for closing in closings:
+        ours = agreement(said_of(kb, rows, measured, closing).delta, rows.y, rows.counted)
+        for kind in NULLS if closing == closings[0] else ["labels"]:
+            about = {"k": closing.k, "rule": closing.rule, "null": kind}
+            found = list(null_draws(kind, kb, rows, measured, closing, n, seed))
+            agree, absent = np.array(found, dtype=float).reshape(-1, 2).T
+            draws.append(pd.DataFrame({**about, "agreement": agree}))
+            summary.append({**about, **_against("agreement", ours[0], agree)})
+            if kind == "labels":  # shuffled signs keep what is reached
+                summary.append({**about, **_against("absent", ours[1], absent)})
+    return pd.DataFrame(summary), pd.concat(draws, ignore_index=True)
+
+
+def _against(statistic: str, ours: float, drawn: Float) -> dict[str, Any]:
+    """Our value beside the draws in which it is defined; one-sided p."""
+    known = drawn[~np.isnan(drawn)]
+    beyond = (known >= ours) if statistic == "agreement" else (known <= ours)
+    low, high = interval(known)
+    tested = len(known) > 0 and not np.isnan(ours)
+    return {
+        "statistic": statistic,
+        "ours": ours,
+        "null_mean": known.mean() if len(known) else np.nan,
+        "null_low": low,
+        "null_high": high,
+        "p": (1 + beyond.sum()) / (1 + len(known)) if tested else np.nan,
+        "draws": len(known),
+    }

@@ -6,6 +6,7 @@ import pandas as pd
 
 from companion.inconsistency.run import PATHS, SCOPES, InconsistencyTables
 from companion.literal import markdown_text
+from companion.statistics import with_interval
 
 __all__ = [
     "PUBLISHED_ABSENT",
@@ -31,13 +32,6 @@ PUBLISHED_ABSENT = (0.42, 0.71)
 PUBLISHED_CONFLICT = 0.14
 
 
-def with_interval(row: pd.Series, digits: int = 0) -> str:
-    """A share with its 95% interval, as text."""
-    if pd.isna(row["share"]):
-        return "–"
-    return f"{row['share']:.{digits}%} [{row['low']:.{digits}%}, {row['high']:.{digits}%}]"
-
-
 def networks_of(tables: InconsistencyTables) -> list[str]:
     """The networks' names, the one that the method uses first."""
     return list(dict.fromkeys(tables.shares["network"]))
@@ -59,28 +53,35 @@ def yardstick_share(
 def bar_rows(tables: InconsistencyTables, scope: str) -> pd.DataFrame:
     """Bars for `companion.plot.inconsistency.plot_bars`: yardstick, and paths up to 5 by rule."""
     rows = tables.shares[tables.shares["scope"] == scope]
-    closure = (rows["k"] == PATHS[0]) | rows["yardstick"]
-    rows = rows[closure & rows["quantity"].isin(["consistent", "conflicting", "ambiguous",
-                                                 "not reached"])]  # fmt: skip
-    label = [
-        f"{n}, k = {k}, {r}{' *' if y else ''}"
-        for n, k, r, y in zip(rows["network"], rows["k"], rows["rule"], rows["yardstick"])  # noqa: B905
-    ]
-    order = rows.assign(label=label, later=~rows["yardstick"], first=rows["network"].map(
-        {name: i for i, name in enumerate(networks_of(tables))}))  # fmt: skip
+    parts = ["consistent", "conflicting", "ambiguous", "not reached"]
+    rows = rows[((rows["k"] == PATHS[0]) | rows["yardstick"]) & rows["quantity"].isin(parts)]
+    star = rows["yardstick"].map({True: " *", False: ""})
+    label = rows["network"] + ", k = " + rows["k"].astype(str) + ", " + rows["rule"] + star
+    first = rows["network"].map(networks_of(tables).index)
+    order = rows.assign(label=label, later=~rows["yardstick"], first=first)
     return order.sort_values(["first", "later", "k", "rule"], kind="stable")
+
+
+def _texts(rows: pd.DataFrame, digits: int = 1, kind: str = "share") -> list[str]:
+    """Shares with intervals as text; ``kind``: prefix of the columns, ``share`` has none."""
+    names = {f"{kind}_mean": "share", f"{kind}_low": "low", f"{kind}_high": "high"}
+    renamed = rows if kind == "share" else rows[list(names)].rename(columns=names)
+    return [with_interval(row, digits) for _, row in renamed.iterrows()]
 
 
 def share_rows(tables: InconsistencyTables) -> pd.DataFrame:
     """Shares at the yardstick as text, quantities in rows."""
-    rows = tables.shares[tables.shares["yardstick"]].copy()
-    rows["text"] = [with_interval(row, 1) for _, row in rows.iterrows()]
+    rows = tables.shares[tables.shares["yardstick"]]
     short = {SCOPES[0]: "all conditions", SCOPES[1]: "regulators only"}
-    rows["column"] = rows["network"] + ", " + rows["scope"].map(short)
-    wide = rows.pivot(index=["quantity", "of"], columns="column", values="text")
-    order = rows.drop_duplicates(["quantity", "of"])[["quantity", "of"]]
-    columns = list(dict.fromkeys(rows["column"]))
-    return wide.loc[[tuple(pair) for pair in order.to_numpy()], columns].reset_index()
+    rows = rows.assign(column=rows["network"] + ", " + rows["scope"].map(short), text=_texts(rows))
+    return _wide(rows, ["quantity", "of"], "column")
+
+
+def _wide(rows: pd.DataFrame, key: list[str], columns: str) -> pd.DataFrame:
+    """Column ``text`` spread over columns; rows and columns in the order of their first text."""
+    order, across = rows[key].drop_duplicates(), rows[columns].unique()
+    wide = rows.set_index([*key, columns])["text"].unstack(columns)
+    return wide.loc[list(order.itertuples(index=False, name=None)), across].reset_index()
 
 
 def definitions(tables: InconsistencyTables) -> pd.DataFrame:
@@ -119,15 +120,12 @@ def null_rows(tables: InconsistencyTables) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "network": rows["network"],
-            "closure": [f"k = {k}, {r}" for k, r in zip(rows["k"], rows["rule"], strict=True)],
+            "closure": "k = " + rows["k"].astype(str) + ", " + rows["rule"],
             "null": rows["null"],
             "statistic": rows["statistic"],
-            "ours": [f"{v:.1%}" for v in rows["ours"]],
-            "null: mean and 95%": [
-                f"{m:.1%} [{a:.1%}, {b:.1%}]"
-                for m, a, b in zip(rows["null_mean"], rows["null_low"], rows["null_high"])  # noqa: B905
-            ],
-            "p": [f"{p:.3f}" for p in rows["p"]],
+            "ours": rows["ours"].map("{:.1%}".format),
+            "null: mean and 95%": _texts(rows, kind="null"),
+            "p": rows["p"].map("{:.3f}".format),
             "draws": rows["draws"],
         }
     )
@@ -147,19 +145,16 @@ def regulator_rows(tables: InconsistencyTables, most: int = 14) -> pd.DataFrame:
 def retrieval_rows(tables: InconsistencyTables) -> pd.DataFrame:
     """Retrieval as text."""
     rows = tables.retrieval[tables.retrieval["total"] > 0]
+    points = 100 * rows[["difference", "difference_low", "difference_high"]]
     signed = [
-        "–" if pd.isna(d) else f"{100 * d:+.1f} [{100 * a:+.1f}, {100 * b:+.1f}]"
-        for d, a, b in zip(rows["difference"], rows["difference_low"], rows["difference_high"])  # noqa: B905
+        "–" if pd.isna(middle) else f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+        for middle, low, high in points.itertuples(index=False, name=None)
     ]
     return pd.DataFrame(
         {
-            "network": rows["network"],
-            "unit": rows["unit"],
-            "outcome": rows["outcome"],
-            "number": [
-                f"{c:,} of {t:,}" for c, t in zip(rows["count"], rows["total"], strict=True)
-            ],
-            "share": [with_interval(row, 1) for _, row in rows.iterrows()],
+            **rows[["network", "unit", "outcome"]],
+            "number": rows["count"].map("{:,}".format) + " of " + rows["total"].map("{:,}".format),
+            "share": _texts(rows),
             "other genes": ["–" if pd.isna(e) else f"{e:.1%}" for e in rows["expected"]],
             "difference (points)": signed,
         }
@@ -168,24 +163,20 @@ def retrieval_rows(tables: InconsistencyTables) -> pd.DataFrame:
 
 def sides_rows(tables: InconsistencyTables) -> pd.DataFrame:
     """What the other network says, as text: one row per network and sort of edge."""
-    rows = tables.sides.copy()
+    rows = tables.sides
     if rows.empty:
         return rows
-    rows["text"] = [with_interval(row) for _, row in rows.iterrows()]
-    key = ["network", "edges", "total", "other_network"]
-    wide = rows.set_index([*key, "says"])["text"].unstack("says")
-    order = list(dict.fromkeys(map(tuple, rows[key].to_numpy())))
-    says = list(dict.fromkeys(rows["says"]))
-    return wide.loc[order, says].reset_index().rename(columns={"other_network": "according to"})
+    rows = rows.rename(columns={"other_network": "according to"}).assign(text=_texts(rows, 0))
+    return _wide(rows, ["network", "edges", "total", "according to"], "says")
 
 
 def edge_rows(tables: InconsistencyTables, most: int = 12) -> pd.DataFrame:
     """The main network's edges that conflict most, for reading."""
     rows = tables.edges[tables.edges["network"] == networks_of(tables)[0]][:most]
-    table = rows[["source_name", "target_name", "sign", "conditions", "conflicting", "consistent",
-                  "unchanged", "other"]]  # fmt: skip
     names = {"source_name": "regulator", "target_name": "target", "other": "other network"}
-    return table.rename(columns=names).reset_index(drop=True)
+    shown = ["source_name", "target_name", "sign", "conditions", "conflicting", "consistent",
+             "unchanged", "other"]  # fmt: skip
+    return rows[shown].rename(columns=names).reset_index(drop=True)
 
 
 # ------------------------------------------------------------------------------------- sentences

@@ -8,8 +8,9 @@ is counted per condition, so that shares get intervals by drawing perturbations 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,16 @@ from tqdm import tqdm
 from aligned.data import Bundle, Rows
 from aligned.knowledge import RULES, Deduction, KnowledgeBase, Rule, agreement_counts
 from aligned.scores import bootstrap_weights
-from companion.inconsistency.nulls import NULLS, agreement, label_draws, sign_draws
+from companion.inconsistency.nulls import null_tables, said_of
 from companion.inconsistency.tables import (
     annotation_table,
     edge_table,
     regulator_table,
     retrieval_table,
+    share_of,
     sides_table,
 )
 from companion.loop.run import card_table
-from companion.statistics import ratio
 
 __all__ = [
     "PATHS",
@@ -40,8 +41,6 @@ __all__ = [
     "run_inconsistency",
 ]
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 #: The two readings of "relationships in the data".
@@ -186,49 +185,39 @@ def run_inconsistency(
     networks = {settings.network: bundle.kb}
     if bundle.other_kb is not None:
         networks[settings.other_network] = bundle.other_kb
-    rows = Rows.of(bundle.data, bundle.kb)
+    rows, seed = Rows.of(bundle.data, bundle.kb), settings.seed
     measured = bundle.kb.columns(list(map(str, bundle.data.var_names)))
-    weights = bootstrap_weights(list(rows.groups), settings.n_boot, settings.seed)
-    found: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("shares", "nulls", "draws", "retrieval", "regulators", "annotation")
-    }
+    weights = bootstrap_weights(list(rows.groups), settings.n_boot, seed)
+    first = Rule(**bundle.yardstick, alpha=settings.alpha, margin=settings.margin)
+    wanted = [(int(k), rule) for rule in settings.rules for k in settings.ks]
+    paths, *asked = (dataclasses.replace(first, k=k, rule=rule) for k, rule in [PATHS, *wanted])
+    counted, nulled = (list(dict.fromkeys(r)) for r in ([*asked, first], [first, paths]))
+    found: dict[str, list[pd.DataFrame]] = {}
     edges = {}
     bar = tqdm(networks.items(), desc="networks", disable=None if progress else True)
     for name, kb in bar:
-        closing = Rule(**bundle.yardstick, alpha=settings.alpha, margin=settings.margin)
-        said = _said(kb, rows, measured, closing)
+        delta = said_of(kb, rows, measured, first).delta
         edges[name] = edge_table(kb, rows, measured)
-        nulls, draws = _null_tables(kb, rows, measured, bundle.yardstick, settings)
+        nulls, draws = null_tables(kb, rows, measured, nulled, settings.n_null, seed)
         parts = {
-            "shares": _share_table(kb, rows, measured, weights, bundle.yardstick, settings),
-            "retrieval": retrieval_table(kb, rows, measured, weights, edges[name], settings.seed),
+            "shares": _share_table(kb, rows, measured, weights, counted, first),
             "nulls": nulls,
             "draws": draws,
-            "regulators": regulator_table(kb, rows, said.delta),
-            "annotation": annotation_table(
-                kb, bundle.go_counts, measured, rows, said.delta, weights
-            ),
+            "retrieval": retrieval_table(kb, rows, measured, weights, edges[name], seed),
+            "regulators": regulator_table(kb, rows, delta),
+            "annotation": annotation_table(kb, bundle.go_counts, measured, rows, delta, weights),
         }
         for table, frame in parts.items():
             frame.insert(0, "network", name)
-            found[table].append(frame)
+            found.setdefault(table, []).append(frame)
     joined = {table: pd.concat(frames, ignore_index=True) for table, frames in found.items()}
-    sides, worst = sides_table(edges, networks, settings.n_boot, settings.seed)
+    sides, worst = sides_table(edges, networks, settings.n_boot, seed)
     return InconsistencyTables(
         card=_card(bundle, rows, networks), sides=sides, edges=worst, **joined
     )
 
 
 # ------------------------------------------------------------------------------------- counting
-
-
-def _said(
-    kb: KnowledgeBase, rows: Rows, measured: npt.NDArray[np.intp], closing: Rule
-) -> Deduction:
-    """Deductions of the measured genes. A fresh copy of the network forgets the closure at once."""
-    fresh = kb.with_state(kb.state)
-    said = fresh.deduction(rows.x, closing)
-    return Deduction(said.delta[:, measured], said.reached[:, measured])
 
 
 def counts_per_condition(said: Deduction, rows: Rows) -> pd.DataFrame:
@@ -252,92 +241,26 @@ def _share_table(
     kb: KnowledgeBase,
     rows: Rows,
     measured: npt.NDArray[np.intp],
-    weights: Int,
-    yardstick: Mapping[str, Any],
-    settings: InconsistencySettings,
+    weights: npt.NDArray[np.int64],
+    closings: Sequence[Rule],
+    yardstick: Rule,
 ) -> pd.DataFrame:
+    """Every quantity in both scopes, per closure."""
     scopes = dict(zip(SCOPES, (np.ones(len(rows), bool), with_regulator(kb, rows)), strict=True))
-    table: list[dict[str, Any]] = []
-    for k, rule in _closures(settings, yardstick):
-        closing = Rule(k, rule, settings.alpha, settings.margin)
-        counts = counts_per_condition(_said(kb, rows, measured, closing), rows)
-        for scope, chosen in scopes.items():
-            for quantity, (parts, whole, of) in QUANTITIES.items():
-                part = counts[list(parts)].sum(axis=1).to_numpy()[chosen]
-                total = counts[list(whole)].sum(axis=1).to_numpy()[chosen]
-                share, low, high = ratio(part, total, weights[:, chosen])
-                table.append(
-                    {
-                        "scope": scope,
-                        "conditions": int(chosen.sum()),
-                        "k": k,
-                        "rule": rule,
-                        "yardstick": (k, rule) == (yardstick["k"], yardstick["rule"]),
-                        "quantity": quantity,
-                        "count": int(part.sum()),
-                        "total": int(total.sum()),
-                        "of": of,
-                        "share": share,
-                        "low": low,
-                        "high": high,
-                    }
-                )
-    return pd.DataFrame(table)
-
-
-def _closures(
-    settings: InconsistencySettings, yardstick: Mapping[str, Any]
-) -> Iterator[tuple[int, str]]:
-    wanted = [(int(k), rule) for rule in settings.rules for k in settings.ks]
-    yield from dict.fromkeys([*wanted, (int(yardstick["k"]), str(yardstick["rule"]))])
-
-
-# ---------------------------------------------------------------------------------------- nulls
-
-
-def _null_tables(
-    kb: KnowledgeBase,
-    rows: Rows,
-    measured: npt.NDArray[np.intp],
-    yardstick: Mapping[str, Any],
-    settings: InconsistencySettings,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All nulls at the yardstick; shuffled perturbations also at the closure `PATHS`."""
-    n, seed = settings.n_null, settings.seed
-    summary, draws = [], []
-    first = (int(yardstick["k"]), str(yardstick["rule"]))
-    for k, rule in dict.fromkeys([first, PATHS]):
-        closing = Rule(k, rule, settings.alpha, settings.margin)
-        delta = _said(kb, rows, measured, closing).delta
-        ours = agreement(delta, rows.y, rows.counted)
-        kinds = {"labels": label_draws(rows, measured, delta, n, seed)}
-        if (k, rule) == first:
-            kinds["signs"] = sign_draws(kb, rows, measured, closing, n, seed, False)
-            kinds["signs by regulator"] = sign_draws(kb, rows, measured, closing, n, seed, True)
-        for kind in (kind for kind in NULLS if kind in kinds):
-            where = {"k": k, "rule": rule, "null": kind}
-            values = np.array(list(kinds[kind]), dtype=float).reshape(-1, 2)
-            draws.append(pd.DataFrame({**where, "agreement": values[:, 0]}))
-            summary.append({**where, **_against(ours[0], values[:, 0], "agreement")})
-            if kind == "labels":  # shuffled signs keep what is reached
-                summary.append({**where, **_against(ours[1], values[:, 1], "absent")})
-    return pd.DataFrame(summary), pd.concat(draws, ignore_index=True)
-
-
-def _against(ours: float, drawn: Float, statistic: str) -> dict[str, Any]:
-    known = drawn[~np.isnan(drawn)]
-    beyond = (known >= ours) if statistic == "agreement" else (known <= ours)
-    empty = len(known) == 0
-    low, high = (np.nan, np.nan) if empty else np.quantile(known, [0.025, 0.975])
-    return {
-        "statistic": statistic,
-        "ours": ours,
-        "null_mean": np.nan if empty else known.mean(),
-        "null_low": low,
-        "null_high": high,
-        "p": np.nan if empty or np.isnan(ours) else (1 + beyond.sum()) / (1 + len(known)),
-        "draws": len(known),
-    }
+    table = []
+    for closing in closings:
+        counts = counts_per_condition(said_of(kb, rows, measured, closing), rows)
+        for (scope, chosen), (quantity, asked) in product(scopes.items(), QUANTITIES.items()):
+            part, whole = (counts[list(names)].sum(axis=1)[chosen] for names in asked[:2])
+            about = {"scope": scope, "conditions": int(chosen.sum()), "k": closing.k,
+                     "rule": closing.rule, "yardstick": closing == yardstick}  # fmt: skip
+            share = share_of(part, whole, weights[:, chosen])
+            table.append({**about, "quantity": quantity, **share})
+    frame = pd.DataFrame(table)
+    frame.insert(
+        8, "of", frame["quantity"].map({name: of for name, (*_, of) in QUANTITIES.items()})
+    )
+    return frame
 
 
 # ----------------------------------------------------------------------------------------- card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from aligned.data import Rows
 from aligned.knowledge import KnowledgeBase
 from aligned.scores import bootstrap_weights
+from companion.edits import with_names
 from companion.recovery import states
 from companion.statistics import ratio
 
@@ -20,6 +22,7 @@ __all__ = [
     "edge_table",
     "regulator_table",
     "retrieval_table",
+    "share_of",
     "sides_table",
     "thirds",
 ]
@@ -27,13 +30,28 @@ __all__ = [
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 Int8 = npt.NDArray[np.int8]
+Bool = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
 
 #: Signs of a pair by its state: none, +, -, both.
 SAYS = np.array(["no edge", "+", "-", "both signs"], dtype=object)
 #: Sign of a pair's effect by its state; both signs say nothing.
 SIGN = np.array([0, 1, -1, 0], dtype=np.int8)
-OUTCOMES = ("expected sign", "opposite sign", "changed, edge of both signs", "unchanged")
+
+
+def share_of(part: npt.ArrayLike, whole: npt.ArrayLike, weights: Int) -> dict[str, Any]:
+    """``count, total, share, low, high`` of counts per replicate, for a row of a table."""
+    share, low, high = ratio(part, whole, weights)
+    count, total = int(np.sum(part)), int(np.sum(whole))
+    return {"count": count, "total": total, "share": share, "low": low, "high": high}
+
+
+def _by_source(mask: pd.Series, edges: pd.DataFrame, n_boot: int, seed: int) -> dict[str, Any]:
+    """Share of edges, and its interval by drawing regulators again."""
+    per = mask.astype(int).groupby(edges["source"]).agg(["sum", "size"])
+    none = np.zeros((n_boot, 0), dtype=np.int64)
+    weights = bootstrap_weights(list(per.index), n_boot, seed) if len(per) else none
+    return share_of(per["sum"], per["size"], weights)
 
 
 # ---------------------------------------------------------------------------------------- edges
@@ -41,14 +59,21 @@ OUTCOMES = ("expected sign", "opposite sign", "changed, edge of both signs", "un
 
 def _singles(kb: KnowledgeBase, rows: Rows) -> tuple[Index, Index, Int8]:
     """Conditions with one perturbed gene, a regulator: their rows, its row in the network, x."""
-    single = np.diff(rows.x.indptr) == 1
-    chosen = np.flatnonzero(single)
-    gene = rows.x.indices[rows.x.indptr[chosen]]
-    row_of = np.full(len(kb.genes), -1, dtype=np.intp)
-    row_of[kb.regulator_index] = np.arange(len(kb.regulators))
-    known = row_of[gene] >= 0
-    chosen = chosen[known]
-    return chosen, row_of[gene[known]], rows.x.data[rows.x.indptr[chosen]]
+    chosen = np.flatnonzero(np.diff(rows.x.indptr) == 1)
+    place = rows.x.indptr[chosen]
+    regulator = pd.Index(kb.regulator_index).get_indexer(rows.x.indices[place])
+    known = regulator >= 0
+    return chosen[known], regulator[known], rows.x.data[place[known]]
+
+
+def _outcomes(deduced: Int8, y: Int8) -> dict[str, Bool]:
+    """What becomes of cells that have an edge, by what the edge says and what was measured."""
+    return {
+        "expected sign": (deduced != 0) & (y == deduced),
+        "opposite sign": (deduced != 0) & (y == -deduced),
+        "changed, edge of both signs": (deduced == 0) & (y != 0),
+        "unchanged": y == 0,
+    }
 
 
 def edge_table(kb: KnowledgeBase, rows: Rows, measured: Index) -> pd.DataFrame:
@@ -64,43 +89,30 @@ def edge_table(kb: KnowledgeBase, rows: Rows, measured: Index) -> pd.DataFrame:
         nothing is consistent or conflicting.
     """
     chosen, regulator, x = _singles(kb, rows)
-    state = states(kb)[:, measured]
-    genes = np.array(kb.genes, dtype=object)
-    parts = []
-    for row in np.unique(regulator):
-        mine = regulator == row
-        target = np.flatnonzero(state[row])
-        here = np.ix_(chosen[mine], target)
-        counted, y = rows.counted[here], rows.y[here]
-        deduced = x[mine][:, None] * SIGN[state[row, target]]
-        changed = counted & (y != 0)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "source": kb.regulators[row],
-                    "target": genes[measured[target]],
-                    "sign": SAYS[state[row, target]],
-                    "conditions": counted.sum(axis=0),
-                    "consistent": (changed & (deduced == y)).sum(axis=0),
-                    "conflicting": (changed & (deduced == -y)).sum(axis=0),
-                    "changed": changed.sum(axis=0),
-                    "unchanged": (counted & (y == 0)).sum(axis=0),
-                }
-            )
-        )
-    columns = ["source", "target", "sign", "conditions", "consistent", "conflicting", "changed",
-               "unchanged"]  # fmt: skip
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return table[table["conditions"] > 0].reset_index(drop=True)
+    sources, group = np.unique(regulator, return_inverse=True)
+    state = states(kb)[sources][:, measured]
+    there = rows.counted[chosen] & (state[group] > 0)
+    outcomes = _outcomes(x[:, None] * SIGN[state[group]], rows.y[chosen])
+    member = (group == np.arange(len(sources))[:, None]).astype(np.int64)
+    conditions = member @ there
+    row, column = np.nonzero(conditions)
+    count = {name: (member @ (there & mask))[row, column] for name, mask in outcomes.items()}
+    return pd.DataFrame(
+        {
+            "source": np.array(kb.regulators, dtype=object)[sources[row]],
+            "target": np.array(kb.genes, dtype=object)[measured[column]],
+            "sign": SAYS[state[row, column]],
+            "conditions": conditions[row, column],
+            "consistent": count["expected sign"],
+            "conflicting": count["opposite sign"],
+            "changed": conditions[row, column] - count["unchanged"],
+            "unchanged": count["unchanged"],
+        }
+    )
 
 
 def retrieval_table(
-    kb: KnowledgeBase,
-    rows: Rows,
-    measured: Index,
-    weights: Int,
-    edges: pd.DataFrame,
-    seed: int,
+    kb: KnowledgeBase, rows: Rows, measured: Index, weights: Int, edges: pd.DataFrame, seed: int
 ) -> pd.DataFrame:
     """Known-relationship retrieval: are the network's direct edges seen in the data?
 
@@ -109,77 +121,37 @@ def retrieval_table(
     edge once, by the outcome of most of its conditions in which the target changed.
     """
     chosen, regulator, x = _singles(kb, rows)
-    state = states(kb)[:, measured]
-    sign = SIGN[state]
-    seen: dict[str, list[float]] = {outcome: [] for outcome in OUTCOMES}
-    due: dict[str, list[float]] = {outcome: [] for outcome in OUTCOMES}
-    whole = []
-    for i, row, direction in zip(chosen, regulator, x, strict=True):
-        edge, counted, y = state[row] > 0, rows.counted[i], rows.y[i]
-        deduced = direction * sign[row]
-        rest = y[counted & ~edge]
-        rate = {s: np.mean(rest == s) if len(rest) else np.nan for s in (-1, 1)}
-        number = {s: int((counted & edge & (deduced == s)).sum()) for s in (-1, 0, 1)}
-        here = counted & edge
-        whole.append(float(here.sum()))
-        told = here & (deduced != 0)
-        seen["expected sign"].append(float((told & (y == deduced)).sum()))
-        seen["opposite sign"].append(float((told & (y == -deduced)).sum()))
-        seen["changed, edge of both signs"].append(float((here & (deduced == 0) & (y != 0)).sum()))
-        seen["unchanged"].append(float((here & (y == 0)).sum()))
-        due["expected sign"].append(number[1] * rate[1] + number[-1] * rate[-1])
-        due["opposite sign"].append(number[1] * rate[-1] + number[-1] * rate[1])
-        due["changed, edge of both signs"].append(number[0] * (rate[1] + rate[-1]))
-        due["unchanged"].append(here.sum() * (1 - rate[1] - rate[-1]))
-    table: list[dict[str, Any]] = []
-    for outcome in OUTCOMES:
-        part, chance, total = map(np.array, (seen[outcome], due[outcome], whole))
-        share, low, high = ratio(part, total, weights[:, chosen])
-        difference, less, more = ratio(part - chance, total, weights[:, chosen])
-        table.append(
-            {
-                "unit": "condition × target",
-                "outcome": outcome,
-                "count": int(part.sum()),
-                "total": int(total.sum()),
-                "share": share,
-                "low": low,
-                "high": high,
-                "expected": share - difference,
-                "difference": difference,
-                "difference_low": less,
-                "difference_high": more,
-            }
-        )
-    return pd.concat([pd.DataFrame(table), _pairs(edges, len(weights), seed)], ignore_index=True)
-
-
-def _pairs(edges: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFrame:
+    state, counted, y = states(kb)[regulator][:, measured], rows.counted[chosen], rows.y[chosen]
+    deduced, here, rest = x[:, None] * SIGN[state], counted & (state > 0), counted & (state == 0)
+    with np.errstate(invalid="ignore"):
+        up, down = ((rest & (y == s)).sum(axis=1) / rest.sum(axis=1) for s in (1, -1))
+    rise, dual, fall = ((here & (deduced == s)).sum(axis=1) for s in (1, 0, -1))
+    due = {
+        "expected sign": rise * up + fall * down,
+        "opposite sign": rise * down + fall * up,
+        "changed, edge of both signs": dual * (up + down),
+        "unchanged": here.sum(axis=1) * (1 - up - down),
+    }
+    whole, drawn, table = here.sum(axis=1), weights[:, chosen], []
+    for outcome, mask in _outcomes(deduced, y).items():
+        part = (here & mask).sum(axis=1)
+        found = share_of(part, whole, drawn)
+        difference, low, high = ratio(part - due[outcome], whole, drawn)
+        beyond = {"expected": found["share"] - difference, "difference": difference,
+                  "difference_low": low, "difference_high": high}  # fmt: skip
+        table.append({"unit": "condition × target", "outcome": outcome, **found, **beyond})
+    agree, differ = edges["consistent"], edges["conflicting"]
     kinds = {
-        "expected sign": edges["consistent"] > edges["conflicting"],
-        "opposite sign": edges["conflicting"] > edges["consistent"],
-        "as often as not": (edges["consistent"] == edges["conflicting"])
-        & (edges["consistent"] > 0),
+        "expected sign": agree > differ,
+        "opposite sign": differ > agree,
+        "as often as not": (agree == differ) & (agree > 0),
         "changed, edge of both signs": (edges["sign"] == "both signs") & (edges["changed"] > 0),
         "unchanged": edges["changed"] == 0,
     }
-    return pd.DataFrame(
-        [
-            {"unit": "pair", "outcome": outcome, **_by_source(mask, edges, n_boot, seed)}
-            for outcome, mask in kinds.items()
-        ]
-    )
-
-
-def _by_source(mask: pd.Series, edges: pd.DataFrame, n_boot: int, seed: int) -> dict[str, Any]:
-    """Share of edges, and its interval by drawing regulators again."""
-    if not len(edges):
-        return {"count": 0, "total": 0, "share": np.nan, "low": np.nan, "high": np.nan}
-    per = mask.astype(int).groupby(edges["source"]).agg(["sum", "size"])
-    weights = bootstrap_weights(list(per.index), n_boot, seed)
-    share, low, high = ratio(per["sum"], per["size"], weights)
-    count, total = int(mask.sum()), len(edges)
-    return {"count": count, "total": total, "share": share, "low": low, "high": high}
+    for outcome, found_in in kinds.items():
+        share = _by_source(found_in, edges, len(weights), seed)
+        table.append({"unit": "pair", "outcome": outcome, **share})
+    return pd.DataFrame(table)
 
 
 def sides_table(
@@ -194,73 +166,44 @@ def sides_table(
     """
     sides: list[dict[str, Any]] = []
     worst = []
-    for name, table in edges.items():
-        table = table[table["sign"].isin(["+", "-"])].copy()
-        others = {other: kb for other, kb in networks.items() if other != name}
-        kb = networks[name]
+    for name, found in edges.items():
+        table = found[found["sign"].isin(["+", "-"])].assign(network=name, other="")
+        net = table["conflicting"] - table["consistent"]
         sorts = {
-            "conflicting": table["conflicting"] > table["consistent"],
-            "consistent": table["consistent"] > table["conflicting"],
+            "conflicting": net > 0,
+            "consistent": net < 0,
             "without a change": table["changed"] == 0,
         }
-        table["other"] = ""
-        for other, there in others.items():
-            table["other"] = _says(there, table)
-            for sort, mask in sorts.items():
-                part = table[mask]
-                answers = {
-                    "same sign": part["other"] == part["sign"],
-                    "opposite sign": part["other"].isin(["+", "-"])
-                    & (part["other"] != part["sign"]),
-                    "both signs": part["other"] == "both signs",
-                    "no edge": part["other"] == "no edge",
-                }
-                for says, agrees in answers.items():
-                    sides.append(
-                        {
-                            "network": name,
-                            "edges": sort,
-                            "other_network": other,
-                            "says": says,
-                            **_by_source(agrees, part, n_boot, seed),
-                        }
-                    )
-        bad = table[sorts["conflicting"]].assign(network=name)
-        for end in ("source", "target"):
-            bad[f"{end}_name"] = [kb.names.get(g, g) for g in bad[end]]
-        bad["net"] = bad["conflicting"] - bad["consistent"]
+        for other, there in networks.items():
+            if other == name:
+                continue
+            row = states(there, table["source"].tolist())
+            theirs = SAYS[row[np.arange(len(table)), there.columns(table["target"].tolist())]]
+            table["other"] = theirs
+            answers = {
+                "same sign": table["other"] == table["sign"],
+                "opposite sign": table["other"].isin(["+", "-"])
+                & (table["other"] != table["sign"]),
+                "both signs": table["other"] == "both signs",
+                "no edge": table["other"] == "no edge",
+            }
+            for (sort, mask), (says, agrees) in product(sorts.items(), answers.items()):
+                share = _by_source(agrees[mask], table[mask], n_boot, seed)
+                about = {"network": name, "edges": sort, "other_network": other, "says": says}
+                sides.append({**about, **share})
+        bad = with_names(table, networks[name]).assign(net=net)[sorts["conflicting"]]
         worst.append(bad.sort_values(["net", "source", "target"], ascending=[False, True, True]))
-    first = ["network", "source", "target", "source_name", "target_name"]
-    rest = ["sign", "other", "conditions", "conflicting", "consistent", "unchanged"]
-    columns = [
-        "network",
-        "edges",
-        "other_network",
-        "says",
-        "count",
-        "total",
-        "share",
-        "low",
-        "high",
-    ]
-    return (
-        pd.DataFrame(sides, columns=columns),
-        pd.concat(worst, ignore_index=True)[[*first, *rest]],
-    )
-
-
-def _says(kb: KnowledgeBase, edges: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """State of these pairs in a network."""
-    row = pd.Index(kb.regulators).get_indexer(edges["source"])
-    column = kb.index.get_indexer(edges["target"])
-    state = states(kb)[row, column]
-    return SAYS[np.where(row < 0, 0, state)]
+    columns = ["network", "edges", "other_network", "says", "count", "total", "share", "low",
+               "high"]  # fmt: skip
+    shown = ["network", "source", "target", "source_name", "target_name", "sign", "other",
+             "conditions", "conflicting", "consistent", "unchanged"]  # fmt: skip
+    return pd.DataFrame(sides, columns=columns), pd.concat(worst, ignore_index=True)[shown]
 
 
 # --------------------------------------------------------------------- regulators and annotation
 
 
-def _changes(rows: Rows, delta: Int8) -> dict[str, npt.NDArray[np.bool_]]:
+def _changes(rows: Rows, delta: Int8) -> dict[str, Bool]:
     """Measured changes, and those that the network explains, contradicts or says nothing of."""
     changed = rows.counted & (rows.y != 0)
     return {
@@ -282,24 +225,20 @@ def regulator_table(kb: KnowledgeBase, rows: Rows, delta: Int8) -> pd.DataFrame:
         ``perturbation`` (ids joined by ``+``), ``name, conditions, changed, consistent,
         conflicting, absent, agreement``; nan where the network speaks of no measured change.
     """
-    cells = _changes(rows, delta)
-    ids = ["+".join(kb.genes[j] for j in rows.x[[i]].indices) for i in range(len(rows))]
-    names = ["+".join(kb.names.get(g, g) for g in p.split("+")) for p in ids]
-    frame = pd.DataFrame(
-        {
-            "perturbation": ids,
-            "name": names,
-            "conditions": 1,
-            **{name: mask.sum(axis=1) for name, mask in cells.items()},
-        }
-    )
-    table = frame.groupby(["perturbation", "name"], as_index=False, sort=False).sum()
+    genes = [[kb.genes[j] for j in rows.x[[i]].indices] for i in range(len(rows))]
+    counts = {name: mask.sum(axis=1) for name, mask in _changes(rows, delta).items()}
+    about = {
+        "perturbation": ["+".join(g) for g in genes],
+        "name": ["+".join(kb.names.get(g, g) for g in some) for some in genes],
+        "conditions": 1,
+    }
+    table = pd.DataFrame({**about, **counts})
+    table = table.groupby(["perturbation", "name"], as_index=False, sort=False).sum()
     spoken = table["consistent"] + table["conflicting"]
     table["agreement"] = (table["consistent"] / spoken.where(spoken > 0)).astype(float)
     net = table["conflicting"] - table["consistent"]
-    order = pd.DataFrame({"net": net, "conflicting": table["conflicting"]})
-    kept = order.sort_values(["net", "conflicting"], ascending=False, kind="stable").index
-    return table.loc[kept].reset_index(drop=True)
+    order = np.lexsort([-table["conflicting"], -net])
+    return table.iloc[order].reset_index(drop=True)
 
 
 def thirds(values: npt.ArrayLike) -> npt.NDArray[np.object_]:
@@ -321,12 +260,7 @@ def thirds(values: npt.ArrayLike) -> npt.NDArray[np.object_]:
 
 
 def annotation_table(
-    kb: KnowledgeBase,
-    go_counts: pd.Series,
-    measured: Index,
-    rows: Rows,
-    delta: Int8,
-    weights: Int,
+    kb: KnowledgeBase, go_counts: pd.Series, measured: Index, rows: Rows, delta: Int8, weights: Int
 ) -> pd.DataFrame:
     """Shares by how well genes are annotated: GO terms, and regulators in the network.
 
@@ -335,42 +269,25 @@ def annotation_table(
     DataFrame
         ``by, group, least, most, genes, quantity, count, total, share, low, high``.
     """
-    genes = [kb.genes[j] for j in measured]
-    degree = np.asarray((kb.r_pos + kb.r_neg).astype(bool).sum(axis=0)).ravel()[measured]
     kinds = {
-        "GO annotations": go_counts.reindex(genes).fillna(0).to_numpy(),
-        "regulators in the network": degree,
+        "GO annotations": go_counts.reindex([kb.genes[j] for j in measured]).fillna(0).to_numpy(),
+        "regulators in the network": (states(kb)[:, measured] > 0).sum(axis=0),
     }
     cells = _changes(rows, delta)
     table: list[dict[str, Any]] = []
-    for by, values in kinds.items():
-        groups = thirds(values)
-        for group in ("none", "low", "middle", "high"):
-            mine = groups == group
-            if not mine.any():
-                continue
-            counts = {name: mask[:, mine].sum(axis=1) for name, mask in cells.items()}
-            spoken = counts["consistent"] + counts["conflicting"]
-            pairs = {
-                "absent": (counts["absent"], counts["changed"]),
-                "conflicting": (counts["conflicting"], counts["changed"]),
-                "conflicting where it speaks": (counts["conflicting"], spoken),
-            }
-            for quantity, (part, total) in pairs.items():
-                share, low, high = ratio(part, total, weights)
-                table.append(
-                    {
-                        "by": by,
-                        "group": group,
-                        "least": int(values[mine].min()),
-                        "most": int(values[mine].max()),
-                        "genes": int(mine.sum()),
-                        "quantity": quantity,
-                        "count": int(part.sum()),
-                        "total": int(total.sum()),
-                        "share": share,
-                        "low": low,
-                        "high": high,
-                    }
-                )
+    for (by, values), group in product(kinds.items(), ("none", "low", "middle", "high")):
+        mine = thirds(values) == group
+        if not mine.any():
+            continue
+        counts = {name: mask[:, mine].sum(axis=1) for name, mask in cells.items()}
+        about = {"by": by, "group": group, "least": int(values[mine].min()),
+                 "most": int(values[mine].max()), "genes": int(mine.sum())}  # fmt: skip
+        spoken = counts["consistent"] + counts["conflicting"]
+        for quantity, part, whole in (
+            ("absent", "absent", counts["changed"]),
+            ("conflicting", "conflicting", counts["changed"]),
+            ("conflicting where it speaks", "conflicting", spoken),
+        ):
+            share = share_of(counts[part], whole, weights)
+            table.append({**about, "quantity": quantity, **share})
     return pd.DataFrame(table)

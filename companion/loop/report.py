@@ -13,6 +13,7 @@ __all__ = [
     "change_rows",
     "edit_sentence",
     "map_rows",
+    "replicates",
     "stage_table",
     "subset_table",
     "summary_markdown",
@@ -80,6 +81,23 @@ def stage_table(
         rows.append((place, row))
     rows.sort(key=lambda item: item[0])
     return pd.DataFrame([row for _, row in rows])
+
+
+def replicates(tables: IterationTables, split: str) -> str:
+    """What the intervals of a split draw again, in a sentence (Markdown); empty if not known."""
+    here = tables.scores[tables.scores["split"] == split].iloc[0]
+    if "n_groups" not in here or pd.isna(here["n_groups"]):
+        return ""
+    few = (
+        " With so few of such unequal size they are wide, and still rough."
+        if (here["n_groups"] < 15)
+        else ""
+    )
+    return (
+        f"Intervals draw {here['n_seeds']:.0f} seeds and {here['n_groups']:.0f} groups of "
+        f"conditions again, each what the split keeps together; the largest group holds "
+        f"{here['largest_group']:.0f} conditions.{few}"
+    )
 
 
 def subset_table(tables: IterationTables, split: str) -> pd.DataFrame:

@@ -81,7 +81,8 @@ class IterationTables:
     card : DataFrame
         The data set in the fewest rows: ``item, value``.
     scores : DataFrame
-        split × method × stage × score × yardstick × subset: three scores with 95% intervals.
+        split × method × stage × score × yardstick × subset: three scores with 95% intervals, by
+        drawing seeds and groups of conditions again; how many groups, and the largest's size.
     per_seed : DataFrame
         The same per seed, without intervals.
     changes : DataFrame
@@ -186,6 +187,7 @@ def _about(key: Key) -> dict[str, object]:
 def _score_table(scores: Scores, shown: list[Key], edits: pd.Series) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for key in shown:
+        groups = scores.groups(key.split)
         apart = scores.subsets(key.split) if key.yardstick == "original" else ["all"]
         for subset in apart:
             made = edits.get((key.split, key.arm, key.stage), 0.0)
@@ -196,6 +198,8 @@ def _score_table(scores: Scores, shown: list[Key], edits: pd.Series) -> pd.DataF
                     **scores.of(key, subset).row(),
                     "n_edits": 0.0 if pd.isna(made) else float(made),
                     "n_seeds": scores.n_seeds(key.split),
+                    "n_groups": len(groups),
+                    "largest_group": int(groups.iloc[0]),
                 }
             )
     return with_columns(rows, ["split", "method", "stage", "score", "yardstick", "subset"])

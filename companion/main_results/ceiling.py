@@ -59,7 +59,7 @@ def ceiling_table(
         again = counted(bundle, {("repeat", ""): repeats.calls}, str(split), repeats.rows & tested)
         groups = counts.drop_duplicates("condition").set_index("condition")["group"]
         again.counts["group"] = groups.loc[again.counts["condition"]].to_numpy()
-        scores = Scores(again, n_boot, gamma)
+        scores = Scores(again, n_boot, gamma, field=True)
         for subset, n in scores.subsets(str(split)).items():
             result = scores.of(Key(str(split), "repeat"), subset)
             for metric in (*METRICS, *FIELD):

@@ -54,7 +54,7 @@ COMPARED = ("all", "measured only")
 
 def comparison(results: Results, n_boot: int, gamma: float) -> dict[str, pd.DataFrame]:
     """Tables ``scores``, ``per_seed`` and ``differences`` of a run's counts."""
-    scores = Scores(results, n_boot, gamma)
+    scores = Scores(results, n_boot, gamma, field=True)
     scored = {
         (key.split, key.objective, name, subset): scores.of(key, subset)
         for key in scores.keys

@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-import torch
 
 from aligned.knowledge import KnowledgeBase
 from aligned.records import network_sha256, write_json
@@ -31,6 +30,7 @@ from aligned.refine import (
     refine,
     single_overexpressions,
 )
+from companion.parallel import one_thread_each
 from companion.recovery import as_weights, edge_scores, ranking_scores, repair_scores
 from companion.topology import rewired, topology
 
@@ -40,8 +40,7 @@ Int8 = npt.NDArray[np.int8]
 JobTables = dict[str, list[dict[str, Any]]]
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """A line of the comparison: how it is called in figures, and what it is."""
 
     label: str
@@ -125,73 +124,44 @@ def run_job(job: dict[str, Any], truth: KnowledgeBase | None, cache: Path | None
     truth : KnowledgeBase, optional
     cache : Path, optional
         Folder of finished jobs. A file's name holds the hash of the job, which names the code it
-        was written for (`code_sha256`), and of the true network.
+        was written for, and of the true network.
     """
-    kept = None if cache is None else cache / f"{job['kind']}-{_digest(job, truth)}.json"
+    what = json.dumps([job, truth and network_sha256(truth)], sort_keys=True)
+    name = f"{job['kind']}-{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"
+    kept = cache and cache / name
     if kept is not None and kept.is_file():
         rows: JobTables = json.loads(kept.read_text(encoding="utf-8"))
         return rows
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # results then do not depend on how many jobs run beside this one
-    try:
+    with one_thread_each(2):  # results then do not depend on how many jobs run beside this one
         network = random_network(**job["network"]) if truth is None else truth
         rows = KINDS[job["kind"]](job, network)
-    finally:
-        torch.set_num_threads(threads)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_json(rows, kept)
     return rows
 
 
-def _digest(job: dict[str, Any], truth: KnowledgeBase | None) -> str:
-    what = [job, None if truth is None else network_sha256(truth)]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def code_sha256() -> str:
-    """Hash of the code that a job's result rests on: a kept result is good for this code only."""
-    root = Path(__file__).resolve().parents[2]
-    method = (f"aligned/{room}" for room in ("knowledge", "refine", "scores.py"))
-    parts = (*method, "companion/recovery.py", "companion/topology.py")
-    files = [file for part in parts for file in _sources(root / part)]
-    digest = hashlib.sha256()
-    for file in [*files, Path(__file__)]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def _sources(path: Path) -> list[Path]:
-    return sorted(path.glob("*.py")) if path.is_dir() else [path]
-
-
 # --------------------------------------------------------------------------------- the kinds
 
 
 def _recovery(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
-    """Corrupt, let every method work on all single over-expressions, and score."""
-    noisy = truth.corrupt(job["noise"], job["seed"])
-    x = single_overexpressions(truth)
-    scores, networks = _compare(job, noisy, truth, x, truth.deduce(x, job["k"]))
-    rows: JobTables = {"scores": scores, "topology": []}
-    if job["topology"]:
-        for state, kb in (("noisy", noisy), ("refined", networks.get("aligned"))):
-            if kb is not None:
-                rows["topology"] += [{"state": state, **row} for row in _measures(kb)]
-    return rows
-
-
-def _thin(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
-    """The same with few perturbations, or with responses that are partly wrong."""
+    """Corrupt, let every method work on the job's share of single over-expressions, and score."""
     noisy = truth.corrupt(job["noise"], job["seed"])
     rng = np.random.default_rng([job["seed"], 1])
-    everything = single_overexpressions(truth)
     r = len(truth.regulators)
     order = rng.permutation(r)  # shares are nested: more perturbations add to fewer
     chosen = np.sort(order[: max(1, round(job["perturbed"] * r))])
-    x = everything[np.repeat(chosen, job["replicates"])]
+    x = single_overexpressions(truth)[np.repeat(chosen, job["replicates"])]
     y = with_errors(truth.deduce(x, job["k"]), job["error"], rng)
-    return {"thin": _compare(job, noisy, truth, x, y)[0]}
+    scores, refined = _compare(job, noisy, truth, x, y)
+    states = {"noisy": noisy, "refined": refined} if job["topology"] else {}
+    shape = [
+        {"state": state, "measure": measure, "value": value}
+        for state, kb in states.items()
+        if kb is not None
+        for measure, value in topology(kb).items()
+    ]
+    return {job["table"]: scores, "topology": shape}
 
 
 def _harmless(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
@@ -213,26 +183,18 @@ def _null(job: dict[str, Any], truth: KnowledgeBase) -> JobTables:
     drawn = pd.DataFrame(
         [topology(rewired(truth, job["seed"] + 1000 * i)) for i in range(job["n_rewired"])]
     )
-    rows = [
+    null = pd.DataFrame(
         {
-            **row,
-            "null_mean": float(drawn[row["measure"]].mean()),
-            "null_sd": float(drawn[row["measure"]].std(ddof=1)),
-            "null_low": float(drawn[row["measure"]].quantile(0.025)),
-            "null_high": float(drawn[row["measure"]].quantile(0.975)),
+            "null_mean": drawn.mean(),
+            "null_sd": drawn.std(ddof=1),
+            "null_low": drawn.quantile(0.025),
+            "null_high": drawn.quantile(0.975),
         }
-        for row in _measures(truth)
-    ]
-    return {"null": rows}
+    ).T.to_dict()
+    return {"null": [{"measure": m, "value": v, **null[m]} for m, v in topology(truth).items()]}
 
 
-KINDS = MappingProxyType(
-    {"recovery": _recovery, "thin": _thin, "harmless": _harmless, "null": _null}
-)
-
-
-def _measures(kb: KnowledgeBase) -> list[dict[str, Any]]:
-    return [{"measure": name, "value": value} for name, value in topology(kb).items()]
+KINDS = MappingProxyType({"recovery": _recovery, "harmless": _harmless, "null": _null})
 
 
 def with_errors(y: Int8, rate: float, rng: np.random.Generator) -> Int8:
@@ -254,71 +216,50 @@ def with_errors(y: Int8, rate: float, rng: np.random.Generator) -> Int8:
 
 def _compare(
     job: dict[str, Any], noisy: KnowledgeBase, truth: KnowledgeBase, x: sp.csr_array, y: Int8
-) -> tuple[list[dict[str, Any]], dict[str, KnowledgeBase]]:
-    """One row of scores per method, and the networks they came to."""
-    scores, networks = [], {}
+) -> tuple[list[dict[str, Any]], KnowledgeBase | None]:
+    """One row of scores per method, and the network that ours came to."""
+    scores, refined = [], None
     for method, kb, weights, seconds in _results(job, noisy, truth, x, y):
-        row = _scored(kb, weights, noisy, truth, job["k"])
+        ranking = as_weights(kb) if weights is None else weights
+        row = {
+            **edge_scores(kb, truth, job["k"]),
+            "auprc": ranking_scores(ranking, truth)["auprc"],
+            **repair_scores(kb, noisy, truth),
+            "n_edits": float(len(noisy.changes_to(kb))),
+        }
         scores.append({"method": method, **row, "seconds": seconds})
-        networks[method] = kb
-    return scores, networks
+        refined = kb if method == "aligned" else refined
+    return scores, refined
 
 
 def _results(
     job: dict[str, Any], noisy: KnowledgeBase, truth: KnowledgeBase, x: sp.csr_array, y: Int8
-) -> Iterator[tuple[str, KnowledgeBase, pd.DataFrame, float]]:
-    """Method, its network, the weights it ranks edges by, its seconds.
+) -> Iterator[tuple[str, KnowledgeBase, pd.DataFrame | None, float]]:
+    """Method, its network, the weights it ranks edges by (default: its edges), its seconds.
 
     The reference gives one network per order; its scores are averaged later.
     """
-    k, methods = job["k"], job["methods"]
-    if "noisy" in methods:
-        yield "noisy", noisy, as_weights(noisy), 0.0
-    if "aligned" in methods or "l1, no polish" in methods:
-        begin = time.perf_counter()
-        ours = refine(noisy, x, y, k=k, seed=job["seed"])
-        seconds = time.perf_counter() - begin
-        if "aligned" in methods:
-            yield "aligned", ours.kb, ours.weights, seconds
-        if "l1, no polish" in methods:
-            yield "l1, no polish", ours.thresholded, ours.weights, float("nan")
-    if "frobenius" in methods:
-        begin = time.perf_counter()
-        theirs = refine(
-            noisy,
-            x,
-            y,
-            k=k,
-            penalty="frobenius",
-            seed=job["seed"],
-            config=RefineConfig(polish=False),
-        )
-        yield "frobenius", theirs.kb, theirs.weights, time.perf_counter() - begin
-    if "direct evidence" in methods:
-        begin = time.perf_counter()
-        direct = direct_evidence(noisy, x, y)
-        yield "direct evidence", direct, as_weights(direct), time.perf_counter() - begin
-    if "published rule" in methods:
-        begin = time.perf_counter()
-        fit = published_rule(noisy, x, y, k=k, iterations=job["published_iterations"])
-        yield "published rule", fit.kb, fit.weights, time.perf_counter() - begin
-    if "identifiable" in methods:
-        for order in range(job["orders"]):
-            begin = time.perf_counter()
-            seen = identifiable(noisy, truth, k, seed=order, x=x)
-            yield "identifiable", seen, as_weights(seen), time.perf_counter() - begin
-
-
-def _scored(
-    kb: KnowledgeBase,
-    weights: pd.DataFrame,
-    noisy: KnowledgeBase,
-    truth: KnowledgeBase,
-    k: int,
-) -> dict[str, float]:
-    return {
-        **edge_scores(kb, truth, k),
-        "auprc": ranking_scores(weights, truth)["auprc"],
-        **repair_scores(kb, noisy, truth),
-        "n_edits": float(len(noisy.changes_to(kb))),
+    k, orders = job["k"], range(job["orders"])
+    ours = cache(partial(refine, noisy, x, y, k=k, seed=job["seed"]))
+    plain = partial(refine, penalty="frobenius", config=RefineConfig(polish=False))
+    steps = job["published_iterations"]
+    ways: dict[str, list[Callable[[], Any]]] = {
+        "noisy": [lambda: noisy],
+        "aligned": [ours],
+        "l1, no polish": [ours],
+        "frobenius": [lambda: plain(noisy, x, y, k=k, seed=job["seed"])],
+        "direct evidence": [lambda: direct_evidence(noisy, x, y)],
+        "published rule": [lambda: published_rule(noisy, x, y, k=k, iterations=steps)],
+        "identifiable": [partial(identifiable, noisy, truth, k, seed=i, x=x) for i in orders],
     }
+    for method in (method for method in METHODS if method in job["methods"]):
+        for way in ways[method]:
+            begin = time.perf_counter()
+            found = way()
+            seconds = time.perf_counter() - begin
+            if isinstance(found, KnowledgeBase):
+                yield method, found, None, seconds
+            elif method == "l1, no polish":  # of the same run as ours
+                yield method, found.thresholded, found.weights, float("nan")
+            else:
+                yield method, found.kb, found.weights, seconds

@@ -1,4 +1,4 @@
-"""The noise experiment as a reader sees it: every number comes from its tables."""
+"""The noise experiment and the benchmarks as a reader sees them: every number from their tables."""
 
 from __future__ import annotations
 
@@ -12,27 +12,20 @@ __all__ = [
     "answer",
     "curve_rows",
     "example_sentence",
+    "growth_rows",
     "harmless_sentence",
     "noise_table",
     "score_table",
+    "speed_sentence",
+    "speed_table",
     "thin_rows",
     "thin_sentence",
     "topology_rows",
     "topology_sentence",
 ]
 
-#: Metrics of the long table at one noise level.
-SHOWN = (
-    "network_f1",
-    "closure_f1",
-    "precision",
-    "recall",
-    "sign_accuracy",
-    "shd",
-    "auprc",
-    "repaired",
-    "harmed",
-)
+#: Metrics of the long table at one noise level: all but the last two.
+SHOWN = tuple(METRICS)[:-2]
 #: Metrics shown without decimals.
 COUNTS = ("shd", "n_edits")
 
@@ -47,28 +40,15 @@ def noise_table(tables: NoiseTables, k: int, metric: str = "network_f1") -> pd.D
     ValueError
         There is no row for this k or metric.
     """
-    rows = _chosen(tables.summary, k=k, metric=metric)
-    cells = pd.DataFrame(
-        {
-            "method": [METHODS[m].label for m in rows["method"]],
-            "noise": [f"{p:.0%}" for p in rows["noise"]],
-            "cell": [_cell(row, metric) for _, row in rows.iterrows()],
-        }
-    )
-    wide = cells.pivot(index="method", columns="noise", values="cell")
-    wide = wide.loc[cells["method"].drop_duplicates(), cells["noise"].drop_duplicates()]
-    return wide.rename_axis(columns=None).reset_index()
+    rows = curve_rows(tables, k, metric)
+    return _wide(rows, rows["noise"].map("{:.0%}".format))
 
 
 def score_table(tables: NoiseTables, k: int, noise: float) -> pd.DataFrame:
     """All metrics of all methods at one k and noise level, with intervals."""
-    rows = _chosen(tables.summary, k=k, noise=noise)
-    out = []
-    for method, group in rows.groupby("method", sort=False):
-        by = group.set_index("metric")
-        cells = {METRICS[name]: _cell(by.loc[name], name) for name in SHOWN}
-        out.append({"method": METHODS[str(method)].label, **cells})
-    return pd.DataFrame(out)
+    rows = _labelled(_chosen(tables.summary, k=k, noise=noise))
+    rows = rows[rows["metric"].isin(SHOWN)]
+    return _wide(rows, rows["metric"].map(METRICS))
 
 
 def curve_rows(tables: NoiseTables, k: int, metric: str = "network_f1") -> pd.DataFrame:
@@ -97,14 +77,13 @@ def topology_rows(tables: NoiseTables, measure: str, k: int) -> pd.DataFrame:
         ``null_mean, null_low, null_high`` (rewirings of the original) are means over networks.
     """
     table = _chosen(tables.topology, measure=measure)
-    original = table[table["state"] == "original"]
-    same = {"original": original["value"].mean()}
-    same |= {name: original[name].mean() for name in ("null_mean", "null_low", "null_high")}
-    rows = []
-    for (noise, state), group in _chosen(table, k=k).groupby(["noise", "state"], sort=False):
-        mean, low, high = interval(group["value"])
-        rows.append({"noise": noise, "state": state, "mean": mean, "low": low, "high": high})
-    return pd.DataFrame(rows).assign(**same)
+    original = _chosen(table, state="original").rename(columns={"value": "original"})
+    same = original[["original", "null_mean", "null_low", "null_high"]].mean()
+    rows = [
+        (*place, *interval(values))
+        for place, values in _chosen(table, k=k).groupby(["noise", "state"], sort=False)["value"]
+    ]
+    return pd.DataFrame(rows, columns=["noise", "state", "mean", "low", "high"]).assign(**same)
 
 
 def topology_sentence(tables: NoiseTables, k: int, noise: float) -> str:
@@ -115,16 +94,15 @@ def topology_sentence(tables: NoiseTables, k: int, noise: float) -> str:
         ("degree_assortativity", "degree assortativity"),
         ("modularity", "greedy modularity"),
     ):
-        rows = topology_rows(tables, measure, k)
-        first = rows.iloc[0]
+        first = topology_rows(tables, measure, k).iloc[0]
         changes = [
-            f"{signed_interval(*interval(group['change']))} in {STATES[str(state)]}"
-            for state, group in _chosen(here, measure=measure).groupby("state", sort=False)
+            f"by {signed_interval(*interval(change))} in {STATES[str(state)]}"
+            for state, change in _chosen(here, measure=measure).groupby("state")["change"]
         ]
         parts.append(
-            f"{name} is {first['original']:.3f} in the original (rewired: {first['null_mean']:.3f} "
-            f"[{first['null_low']:.3f}, {first['null_high']:.3f}]) and differs from it by "
-            + " and by ".join(changes)
+            f"{name} is {first['original']:.3f} in the original (rewired: "
+            f"{_bracketed(*first[['null_mean', 'null_low', 'null_high']])}) and differs from it "
+            + " and ".join(changes)
         )
     return f"At {noise:.0%} noise, k = {k}: " + "; ".join(parts) + "."
 
@@ -175,19 +153,14 @@ def example_sentence(tables: NoiseTables) -> str:
     if tables.example.empty:
         return "No corrupted pair was repaired in the example's run."
     row = tables.example.iloc[0]
-    moved = (
-        "positive"
-        if "+" in (row["before"] if row["after"] == "0" else row["after"])
-        else "negative"
-    )
-    one = len(tables.example) == 1
-    against = (
-        "1 response speaks against" if one else f"{len(tables.example)} responses speak against"
-    )
+    sign = row["before"] if row["after"] == "0" else row["after"]
+    moved = "positive" if "+" in sign else "negative"
+    n = len(tables.example)
+    against = "1 response speaks" if n == 1 else f"{n} responses speak"
     now = f" Now {row['gene']} follows: {row['path']}." if row["response"] else ""
     return (
         f"The noisy network has `{row['before']}` from {row['source']} to {row['target']}. "
-        f"{against} it: the first is {row['gene']} under more "
+        f"{against} against it: the first is {row['gene']} under more "
         f"{row['perturbed']}, measured {_arrow(row['response'])} but deduced "
         f"{_arrow(row['before_edit'])}. The relaxed {moved} weight went to "
         f"{row[f'weight_{moved}']:.2f}; as `{row['after']}` the pair explains "
@@ -202,32 +175,105 @@ def answer(tables: NoiseTables, noise: float = 0.4) -> str:
         return "Refinement, or the noisy network beside it, was not run here."
     noise = min(tables.summary["noise"].unique(), key=lambda p: abs(p - noise))
     f1 = _chosen(tables.summary, metric="network_f1")
+    ours = _chosen(f1, method="aligned")
+    means = f1[f1["noise"] == noise].pivot(index="k", columns="method", values="mean")
     parts = []
-    for k in f1["k"].unique():
-        here = _chosen(f1, k=k, noise=noise).set_index("method")
-        ours = here.loc["aligned"]
-        text = f"k = {k}: {_cell(ours, 'network_f1')}, {_gain(ours)} against the "
-        text += f"{here.loc['noisy', 'mean']:.3f} of doing nothing"
-        if "identifiable" in here.index:
-            gap = signed_interval(*_difference(ours, "identifiable"))
-            text += f" and {gap} against the {here.loc['identifiable', 'mean']:.3f} of what the "
-            text += "responses can tell apart"
+    for _, row in _chosen(ours, noise=noise).iterrows():
+        beside = means.loc[row["k"]]
+        text = f"k = {row['k']}: {_cell(row)}, {_gain(row)} against the {beside['noisy']:.3f} of "
+        text += "doing nothing"
+        if "identifiable" in beside:
+            text += f" and {_gain(row, 'identifiable')} against the {beside['identifiable']:.3f} "
+            text += "of what the responses can tell apart"
         parts.append(text)
-    ours = f1[(f1["method"] == "aligned") & (f1["noise"] > 0)]
-    clear = int((ours["vs_noisy_low"] > 0).sum())
     text = f"At {noise:.0%} noise the refined network's macro-F1 is, for {'; for '.join(parts)}. "
     beyond = ours[(ours["noise"] > noise) & ours["vs_identifiable"].notna()]
     so_far = ours.loc[ours["noise"] == noise, "vs_identifiable"].min()
     if len(beyond) and beyond["vs_identifiable"].min() < so_far - 0.001:
         worst = beyond.loc[beyond["vs_identifiable"].idxmin()]
-        gap = signed_interval(*_difference(worst, "identifiable"))
-        text += (
-            f"With more noise that gap grows to {gap} ({worst['noise']:.0%}, k = {worst['k']}). "
-        )
+        text += f"With more noise that gap grows to {_gain(worst, 'identifiable')} "
+        text += f"({worst['noise']:.0%}, k = {worst['k']}). "
+    gains = ours.loc[ours["noise"] > 0, "vs_noisy_low"]
     return (
-        f"{text}Over all noise levels and k, {clear} of {len(ours)} gains have an interval clear "
-        f"of zero. {harmless_sentence(tables)}"
+        f"{text}Over all noise levels and k, {(gains > 0).sum()} of {len(gains)} gains have an "
+        f"interval clear of zero. {harmless_sentence(tables)}"
     )
+
+
+# ------------------------------------------------------------------------------- benchmarks
+
+
+def speed_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``results/benchmarks/refinement.csv`` beside the reference and the whole runs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``case, n, r, k, edges, device, threads, what, seconds, reference_seconds, ratio, peak_mb,
+        reference_peak_mb``.
+    """
+    shown = {
+        "what": ("what", "{}"),
+        "n": ("genes", "{:,}"),
+        "r": ("regulators", "{:,}"),
+        "k": ("k", "{}"),
+        "device": ("device", "{}"),
+        "seconds": ("seconds", "{:.3g}"),
+        "reference_seconds": ("dense", "{:.3g}"),
+        "ratio": ("times faster", "{:,.0f}"),
+        "peak_mb": ("memory (MB)", "{:,.0f}"),
+        "reference_peak_mb": ("dense (MB)", "{:,.0f}"),
+    }
+    rows = table[table["case"].isin(["ratio", "whole", "human"])]
+    return pd.DataFrame(
+        {
+            name: ["" if pd.isna(value) else form.format(value) for value in rows[column]]
+            for column, (name, form) in shown.items()
+        }
+    )
+
+
+def speed_sentence(table: pd.DataFrame) -> str:
+    """What a whole refinement takes, and how much faster than dense it is (Markdown)."""
+    cpu = table[table["device"] == "cpu"]
+    ratios = cpu[cpu["case"] == "ratio"]
+    n = ratios["n"].max()
+    largest = ratios[ratios["n"] == n].dropna(subset="ratio")
+    times = [
+        f"{ratio:,.0f} times for one {what}"
+        for what, ratio in zip(largest["what"], largest["ratio"], strict=True)
+    ]
+    sentences = [
+        f"A whole refinement of {row.n:,} genes and {row.r:,} regulators at k = {row.k} takes "
+        f"{row.seconds:.0f} s and {row.peak_mb / 1024:.1f} GB on {row.threads} threads."
+        for row in cpu[cpu["case"] == "whole"].tail(1).itertuples()
+    ]
+    if times:
+        sentences.append(f"Against the dense reference with {n:,} genes: {', '.join(times)}.")
+    return " ".join(sentences)
+
+
+def growth_rows(table: pd.DataFrame, growth: pd.DataFrame) -> pd.DataFrame:
+    """Rows for `companion.plot.plot_exponents`: each curve with its fitted exponent.
+
+    Parameters
+    ----------
+    table, growth : DataFrame
+        ``results/benchmarks/refinement.csv`` and ``growth.csv``.
+
+    Returns
+    -------
+    DataFrame
+        ``label, size, seconds``; the label names what grows and the power it grows with.
+    """
+    parts = []
+    for row in growth[growth["device"] == "cpu"].itertuples():
+        name = {"n": "genes", "r": "regulators"}[str(row.along)]
+        about = {"case": f"growth in {row.along}", "what": row.what, "threads": row.threads}
+        here = _chosen(table, device="cpu", **about).rename(columns={str(row.along): "size"})
+        label = f"{row.what}, {name}^{row.exponent:.1f} [{row.low:.1f}, {row.high:.1f}]"
+        parts.append(here.assign(label=label)[["label", "size", "seconds"]])
+    return pd.concat(parts, ignore_index=True)
 
 
 # ------------------------------------------------------------------------------------ pieces
@@ -248,22 +294,28 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=[METHODS[m].label for m in rows["method"]]).reset_index(drop=True)
 
 
-def _cell(row: pd.Series, metric: str) -> str:
+def _wide(rows: pd.DataFrame, across: pd.Series) -> pd.DataFrame:
+    """Cells of labelled rows, methods by ``across``, both in the order of the rows."""
+    cells = rows.assign(across=across, cell=[_cell(row) for _, row in rows.iterrows()])
+    wide = cells.pivot(index="label", columns="across", values="cell")
+    wide = wide.loc[cells["label"].unique(), cells["across"].unique()]
+    return wide.rename_axis(index="method", columns=None).reset_index()
+
+
+def _cell(row: pd.Series) -> str:
     if pd.isna(row["mean"]):
         return ""
-    digits = 0 if metric in COUNTS else 3
-    text = f"{row['mean']:,.{digits}f}"
-    if pd.isna(row["low"]):
-        return text
-    return f"{text} [{row['low']:,.{digits}f}, {row['high']:,.{digits}f}]"
+    return _bracketed(row["mean"], row["low"], row["high"], 0 if row["metric"] in COUNTS else 3)
 
 
-def _difference(row: pd.Series, other: str) -> tuple[float, float, float]:
-    return row[f"vs_{other}"], row[f"vs_{other}_low"], row[f"vs_{other}_high"]
+def _bracketed(mean: float, low: float, high: float, digits: int = 3) -> str:
+    """A mean, with its interval where there is one."""
+    text, *ends = (f"{x:,.{digits}f}" for x in (mean, low, high))
+    return text if pd.isna(low) else f"{text} [{', '.join(ends)}]"
 
 
-def _gain(row: pd.Series) -> str:
-    return signed_interval(*_difference(row, "noisy"))
+def _gain(row: pd.Series, other: str = "noisy") -> str:
+    return signed_interval(*row[[f"vs_{other}", f"vs_{other}_low", f"vs_{other}_high"]])
 
 
 def _arrow(value: int) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from scipy import stats
 from aligned.data import load
 from aligned.knowledge import KnowledgeBase
 from aligned.refine import refine, single_overexpressions
-from companion.noise.jobs import METHODS, JobTables, code_sha256, random_network, run_job
+from companion.noise.jobs import METHODS, JobTables, random_network, run_job
 from companion.parallel import side_by_side
+from companion.sources import fingerprint
 from companion.statistics import with_columns
 
 __all__ = ["METRICS", "RANDOM", "NoiseSettings", "NoiseTables", "connected", "run_noise"]
@@ -50,6 +52,16 @@ UNBOUNDED = ("shd", "n_edits", "invented")
 AGAINST = ("noisy", "identifiable")
 #: Responses that must leave a network alone.
 HARMLESS = ("exact", "shuffled", "random")
+#: Shares among the settings, from least to most; and whole numbers, each with the least it may be.
+SHARES = {"levels": (0, 1), "thin_noise": (0, 1), "perturbed": (1e-9, 1), "errors": (0, 0.6)}
+NUMBERS = {
+    "ks": 1,
+    "orders": 1,
+    "n_rewired": 0,
+    "thin_k": 1,
+    "replicates": 1,
+    "published_iterations": 1,
+}
 #: Order of columns that say which run a row belongs to.
 RUN = ["network", "k", "noise", "seed"]
 
@@ -133,39 +145,29 @@ class NoiseSettings:
         )
 
     def __post_init__(self) -> None:
+        for name, what in vars(self).copy().items():
+            if isinstance(what, (list, tuple)):
+                object.__setattr__(self, name, tuple(what))
         for name in ("levels", "ks", "seeds", "methods"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty; give at least one.")
-        for name in ("perturbed", "errors"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         unknown = [m for m in self.methods if m not in METHODS]
         if unknown:
             raise ValueError(f"method {unknown[0]!r} is unknown; choose among {list(METHODS)}.")
-        limits: list[tuple[str, Sequence[float], float, float]] = [
-            ("levels", self.levels, 0, 1),
-            ("thin_noise", (self.thin_noise,), 0, 1),
-            ("perturbed", self.perturbed, 1e-9, 1),
-            ("errors", self.errors, 0, 0.6),
-        ]
-        for name, values, low, high in limits:
-            wrong = [v for v in values if not low <= v <= high]
-            if wrong:
-                raise ValueError(f"{name} holds {wrong[0]}; give shares from {low:g} to {high:g}.")
-        counts: list[tuple[str, Sequence[int], int]] = [
-            ("ks", self.ks, 1),
-            ("orders", (self.orders,), 1),
-            ("n_rewired", (self.n_rewired,), 0),
-            ("thin_k", (self.thin_k,), 1),
-            ("replicates", (self.replicates,), 1),
-            ("published_iterations", (self.published_iterations,), 1),
-        ]
-        for name, numbers, least in counts:
-            bad = [v for v in numbers if isinstance(v, bool) or v != int(v) or v < least]
-            if bad:
-                raise ValueError(f"{name} holds {bad[0]!r}; give whole numbers >= {least}.")
+        for name, (low, high) in SHARES.items():
+            for v in self._values(name):
+                if not low <= v <= high:
+                    raise ValueError(f"{name} holds {v}; give shares from {low:g} to {high:g}.")
+        for name, least in NUMBERS.items():
+            for v in self._values(name):
+                if isinstance(v, bool) or v != int(v) or v < least:
+                    raise ValueError(f"{name} holds {v!r}; give whole numbers >= {least}.")
         if self.n_rewired == 1:
             raise ValueError("n_rewired is 1; one rewiring has no spread: give 0 or at least 2.")
+
+    def _values(self, name: str) -> tuple[Any, ...]:
+        value = getattr(self, name)
+        return value if isinstance(value, tuple) else (value,)
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain values, for a run record."""
@@ -233,22 +235,20 @@ def run_noise(
     if truth is None and settings.network not in RANDOM:
         truth = connected(load(settings.network).kb)
     jobs = list(_jobs(settings))
-    sources = code_sha256()
-    folder = None if cache is None else Path(cache)
-    calls = [({**job, "code": sources}, truth, folder) for job in jobs]
+    code = fingerprint(["companion.noise.jobs"])
+    calls = [({**job, "code": code}, truth, cache and Path(cache)) for job in jobs]
     found = side_by_side(run_job, calls, settings.n_jobs, "runs", progress)
-    results = list(zip(jobs, found, strict=True))
-    scores = _collect(results, "scores", settings, RUN, mean_of_orders=True)
-    thin = _collect(
-        results, "thin", settings, ["network", "curve", "level", "k", "noise", "seed"], True
-    )
+    results = [(job | {"network": settings.network}, t) for job, t in zip(jobs, found, strict=True)]
+    thin_place = ["network", "curve", "level", "k", "noise"]
+    scores = _mean_of_orders(_collect(results, "scores", RUN), RUN)
+    thin = _mean_of_orders(_collect(results, "thin", [*thin_place, "seed"]), [*thin_place, "seed"])
     return NoiseTables(
         scores=scores,
-        summary=summarise(scores, ["network", "k", "noise"]),
+        summary=summarise(scores, RUN[:-1]),
         topology=_topology(results, settings),
         thin=thin,
-        thin_summary=summarise(thin, ["network", "curve", "level", "k", "noise"]),
-        harmless=_collect(results, "harmless", settings, ["network", "responses", "k", "seed"]),
+        thin_summary=summarise(thin, thin_place),
+        harmless=_collect(results, "harmless", ["network", "responses", "k", "seed"]),
         example=_example(settings, truth),
     )
 
@@ -282,19 +282,23 @@ def _jobs(settings: NoiseSettings) -> Iterator[dict[str, Any]]:
         for k in settings.ks:
             for noise in settings.levels:
                 shape = settings.n_rewired > 0 and k == max(settings.ks)
-                about = {"k": k, "noise": noise, "topology": shape}
-                yield {"kind": "recovery", **here, **shared, **about}
+                about = {"table": "scores", "k": k, "noise": noise, "topology": shape}
+                yield {"kind": "recovery", **here, **shared, **about, **_evidence()}
             for responses in HARMLESS:
                 at = {"k": k, "noise": settings.thin_noise}
                 yield {"kind": "harmless", **here, **at, "responses": responses}
-        thin = {"kind": "thin", **here, **shared}
+        thin = {"kind": "recovery", "table": "thin", "topology": False, **here, **shared}
         thin |= {"k": settings.thin_k, "noise": settings.thin_noise}
         for share in settings.perturbed:
-            few = {"perturbed": share, "error": 0.0, "replicates": 1}
-            yield {**thin, "curve": "perturbed", "level": share, **few}
+            yield {**thin, "curve": "perturbed", "level": share, **_evidence(share)}
         for error in settings.errors:
-            wrong = {"perturbed": 1.0, "error": error, "replicates": settings.replicates}
+            wrong = _evidence(error=error, replicates=settings.replicates)
             yield {**thin, "curve": "errors", "level": error, **wrong}
+
+
+def _evidence(perturbed: float = 1.0, error: float = 0.0, replicates: int = 1) -> dict[str, Any]:
+    """What of the responses a job sees; by default all, each once and right."""
+    return {"perturbed": perturbed, "error": error, "replicates": replicates}
 
 
 def _network(settings: NoiseSettings, seed: int) -> dict[str, Any]:
@@ -312,23 +316,21 @@ def _network(settings: NoiseSettings, seed: int) -> dict[str, Any]:
 
 
 def _collect(
-    results: list[tuple[dict[str, Any], JobTables]],
-    name: str,
-    settings: NoiseSettings,
-    columns: list[str],
-    mean_of_orders: bool = False,
+    results: list[tuple[dict[str, Any], JobTables]], name: str, columns: list[str]
 ) -> pd.DataFrame:
     """Rows of one table, each with the columns of its job that say where it belongs."""
     rows = [
-        {c: job[c] for c in columns if c != "network"} | {"network": settings.network} | row
+        {**{c: job[c] for c in columns}, **row}
         for job, found in results
         for row in found.get(name, [])
     ]
-    table = with_columns(rows, columns)
-    if mean_of_orders and len(table):
-        keys = [*columns, "method"]
-        table = table.groupby(keys, as_index=False, sort=False).mean()
-    return table
+    return with_columns(rows, columns)
+
+
+def _mean_of_orders(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    if table.empty:
+        return table
+    return table.groupby([*columns, "method"], as_index=False, sort=False).mean()
 
 
 def summarise(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -351,25 +353,23 @@ def summarise(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     columns = [*keys, "method", "metric", "mean", "low", "high", "n_seeds"]
     rows = []
     for place, group in scores.groupby(keys, sort=False):
-        for metric in METRICS:
-            by_seed = group.pivot(index="seed", columns="method", values=metric)
-            for method in group["method"].unique():
-                row: dict[str, object] = dict(zip(keys, place, strict=True))
-                values = by_seed[method].dropna()
-                mean, low, high = interval(values)
-                low, high = max(low, 0.0), min(high, math.inf if metric in UNBOUNDED else 1.0)
-                row |= {"method": method, "metric": metric, "mean": mean, "low": low, "high": high}
-                row["n_seeds"] = len(values)
-                for other in AGAINST:
-                    difference = by_seed[method] - by_seed.get(other, np.nan)
-                    name = f"vs_{other}"
-                    row[name], row[f"{name}_low"], row[f"{name}_high"] = interval(difference)
-                rows.append(row)
+        wide = group.pivot(index="seed", columns="method", values=list(METRICS))
+        for metric, method in product(METRICS, group["method"].unique()):
+            values = wide[metric, method]
+            mean, low, high = interval(values)
+            low, high = max(low, 0.0), min(high, math.inf if metric in UNBOUNDED else 1.0)
+            row = dict(zip(columns, (*place, method, metric, mean, low, high), strict=False))
+            row["n_seeds"] = values.count()
+            for other in AGAINST:
+                found = interval(values - wide.get((metric, other), np.nan))
+                ends = (f"vs_{other}{end}" for end in ("", "_low", "_high"))
+                row |= dict(zip(ends, found, strict=True))
+            rows.append(row)
     return with_columns(rows, columns)
 
 
-def interval(values: pd.Series, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and Student's t interval; nan are left out, and so is the interval of one value.
+def interval(values: pd.Series) -> tuple[float, float, float]:
+    """Mean and Student's t interval, 95%; nan are left out, and so is the interval of one value.
 
     Examples
     --------
@@ -377,14 +377,9 @@ def interval(values: pd.Series, level: float = 0.95) -> tuple[float, float, floa
     [2.0, -0.48, 4.48]
     """
     values = values.dropna()
-    n = len(values)
-    if n == 0:
-        return float("nan"), float("nan"), float("nan")
-    mean = float(values.mean())
-    if n == 1:
-        return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
-    return mean, mean - half, mean + half
+    half = values.sem() * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    mean = values.mean()
+    return float(mean), float(mean - half), float(mean + half)
 
 
 def _topology(
@@ -392,15 +387,14 @@ def _topology(
 ) -> pd.DataFrame:
     """Noisy and refined networks beside the original and its rewirings."""
     columns = [*RUN, "state", "measure", "value"]
-    originals = _collect(results, "null", settings, ["network", "seed"])
-    found = _collect(results, "topology", settings, RUN)
+    originals = _collect(results, "null", ["network", "seed"])
     if originals.empty:
         return pd.DataFrame(columns=columns)
     original = originals.assign(k=0, noise=0.0, state="original")
+    table = pd.concat([original, _collect(results, "topology", RUN)], ignore_index=True)[columns]
     on = ["measure", "seed"] if settings.network in RANDOM else ["measure"]
     null = originals.rename(columns={"value": "original"}).drop(columns="network")
-    null = null if "seed" in on else null.drop(columns="seed")
-    table = pd.concat([original[columns], found[columns]], ignore_index=True)
+    null = null.drop(columns={"seed"} - set(on))
     table = table.merge(null, on=on, how="left", sort=False)
     spread = table["null_sd"].where(table["null_sd"] > 1e-12)
     table["z"] = (table["value"] - table["null_mean"]) / spread
@@ -416,46 +410,34 @@ def _example(settings: NoiseSettings, truth: KnowledgeBase | None) -> pd.DataFra
     where there is one.
     """
     k, seed = min(settings.ks), settings.seeds[0]
-    noise = min((p for p in settings.levels), key=lambda p: abs(p - settings.thin_noise))
+    noise = min(settings.levels, key=lambda p: abs(p - settings.thin_noise))
     net = random_network(**_network(settings, seed)) if truth is None else truth
     noisy, x = net.corrupt(noise, seed), single_overexpressions(net)
     y = net.deduce(x, k)
     found = refine(noisy, x, y, k=k, seed=seed)
-    columns = [*RUN, "source", "target", "before", "after", "weight_positive", "weight_negative"]
-    columns += ["gain", "n_cells", "perturbed", "gene", "response", "before_edit", "after_edit"]
-    repaired = _repaired(found.edits, noisy, net)
+    pair, edited = ["source", "target"], ["source", "target", "before", "after"]
+    columns = [*RUN, *edited, "weight_positive", "weight_negative", "gain", "n_cells", "perturbed"]
+    columns += ["gene", "response", "before_edit", "after_edit", "path"]
+    repaired = found.edits.merge(noisy.changes_to(net), on=edited)
+    repaired = repaired.sort_values(["n_cells", *pair], kind="stable")
     if repaired.empty:
-        return pd.DataFrame(columns=[*columns, "path"])
+        return pd.DataFrame(columns=columns)
     added = repaired[repaired["before"] == "0"]  # an edge that comes back has a path to show
     repaired = added if len(added) else repaired
     edit = repaired.iloc[len(repaired) // 2]
-    without = _without(found.kb, edit, noisy)
-    now, then = found.kb.deduce(x, k), without.deduce(x, k)
-    weights = found.weights.set_index(["source", "target"])
-    weight = weights.reindex([(edit["source"], edit["target"])]).iloc[0]
+    weight = found.weights.set_index(pair).loc[[tuple(edit[pair])]].iloc[0]
     about = {"network": settings.network, "k": k, "noise": noise, "seed": seed}
-    about |= edit[["source", "target", "before", "after", "gain", "n_cells"]].to_dict()
+    about |= edit[[*edited, "gain", "n_cells"]].to_dict()
     about |= {"weight_positive": weight["positive"], "weight_negative": weight["negative"]}
+    without = found.kb.state.toarray()
+    i, j = net.regulators.index(edit["source"]), net.genes.index(edit["target"])
+    without[i, j] = noisy.state[i, j]
+    now, then = found.kb.deduce(x, k), found.kb.with_state(without).deduce(x, k)
     rows: list[dict[str, object]] = []
     for i, j in np.argwhere((now == y) & (then != y)):
         perturbed, gene = net.regulators[i], net.genes[j]
+        path = found.kb.explain({perturbed: 1}, gene, k, limit=1)["path"]
         cell = {"perturbed": perturbed, "gene": gene, "response": int(y[i, j])}
         cell |= {"before_edit": int(then[i, j]), "after_edit": int(now[i, j])}
-        path = found.kb.explain({perturbed: 1}, gene, k, limit=1)["path"]
         rows.append({**about, **cell, "path": path.iloc[0] if len(path) else "no path is left"})
-    return with_columns(rows, [*columns, "path"])
-
-
-def _repaired(edits: pd.DataFrame, noisy: KnowledgeBase, truth: KnowledgeBase) -> pd.DataFrame:
-    """Edits that give a corrupted pair its true state back, fewest cells first."""
-    corrupted = noisy.changes_to(truth)
-    right = edits.merge(corrupted, on=["source", "target", "before", "after"])
-    return right.sort_values(["n_cells", "source", "target"], kind="stable", ignore_index=True)
-
-
-def _without(refined: KnowledgeBase, edit: pd.Series, noisy: KnowledgeBase) -> KnowledgeBase:
-    """The refined network with one edit undone."""
-    i, j = refined.regulators.index(edit["source"]), refined.index.get_loc(edit["target"])
-    state = refined.state.toarray()
-    state[i, j] = noisy.state[i, j]
-    return refined.with_state(state)
+    return with_columns(rows, columns)

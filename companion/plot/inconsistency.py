@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from companion.plot.theme import COLOURS, axes_or_current
+from companion.plot.theme import COLOURS, axes_or_current, plot_points, plot_stacks, rows_of
 
 __all__ = [
     "plot_annotation",
@@ -41,24 +41,9 @@ def plot_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = axes_or_current(ax)
     labels = list(dict.fromkeys(table["label"]))
-    left = np.zeros(len(labels))
-    for kind, (colour, hatch) in KINDS.items():
-        share = table[table["quantity"] == kind].set_index("label")["share"].loc[labels].to_numpy()
-        ax.barh(
-            range(len(labels)), share, left=left, color=colour, hatch=hatch, edgecolor="0.4",
-            lw=0.5, height=0.66, label=kind,
-        )  # fmt: skip
-        for y, (start, width) in enumerate(zip(left, share, strict=True)):
-            if width >= 0.055:
-                ax.text(
-                    start + width / 2, y, f"{100 * width:.0f}", ha="center", va="center",
-                    fontsize="small", color="white" if kind in ("consistent", "conflicting")
-                    else "black",
-                    bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0},
-                )  # fmt: skip
-        left = left + share
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set(xlim=(0, 1), ylim=(len(labels) - 0.4, -0.6), xlabel="share of measured changes")
+    percent = table.assign(percent=[f"{100 * share:.0f}" for share in table["share"]])
+    plot_stacks(ax, percent, labels, KINDS, ("label", "quantity", "percent"))
+    ax.set_xlabel("share of measured changes")
     return ax
 
 
@@ -87,12 +72,10 @@ def plot_by_k(
             rows = table[(table["network"] == network) & (table["rule"] == rule)].sort_values("k")
             colour, marker = _LOOKS[i % 2]
             shift = 0.07 * (2 * i + j - 1.5)
-            share = rows["share"].to_numpy()
-            ax.errorbar(
-                rows["k"] + shift, share,
-                yerr=[share - rows["low"].to_numpy(), rows["high"].to_numpy() - share],
-                color=colour, marker=marker, ms=5, elinewidth=1, ls="--" if j else "-",
-                mfc="white" if j else colour, label=f"{network}, {rule}",
+            plot_points(
+                ax, rows, rows["k"] + shift, "share", upright=True, color=colour, marker=marker,
+                ms=5, elinewidth=1, ls="--" if j else "-", mfc="white" if j else colour,
+                label=f"{network}, {rule}",
             )  # fmt: skip
     ax.set_xticks(sorted(table["k"].unique()))
     ax.set_xlabel("longest path k")
@@ -118,9 +101,8 @@ def plot_regulators(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ):
         ax.text(right + 0.02 * reach, place, f"{rate:.0%}", va="center", fontsize="small")
     ax.axvline(0, color="0.3", lw=0.8)
-    ax.set_yticks(y, table["label"])
+    rows_of(ax, table["label"].tolist(), 0.4)
     ax.tick_params(axis="y", labelsize="small", length=0)
-    ax.set_ylim(len(table) - 0.4, -0.6)
     ax.set_xlim(-1.08 * float(table["conflicting"].max()) - 0.02 * reach, 1.14 * reach)
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     ax.set_xlabel("measured changes of which the network speaks")
@@ -168,11 +150,10 @@ def plot_annotation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for i, (network, rows) in enumerate(table.groupby("network", sort=False)):
         rows = rows[rows["total"] > 0]
         colour, marker = _LOOKS[i % 2]
-        share = rows["share"].to_numpy()
         place = np.array([groups.index(g) for g in rows["group"]]) + 0.1 * (i - 0.5)
-        ax.errorbar(
-            place, share, yerr=[share - rows["low"].to_numpy(), rows["high"].to_numpy() - share],
-            color=colour, marker=marker, ms=5, elinewidth=1, label=str(network),
+        plot_points(
+            ax, rows, place, "share", upright=True, color=colour, marker=marker, ms=5,
+            elinewidth=1, label=str(network),
         )  # fmt: skip
     ax.set_xticks(range(4), groups)
     ax.set_xlim(-0.4, 3.4)
@@ -196,17 +177,15 @@ def plot_retrieval(table: pd.DataFrame, outcomes: Sequence[str], ax: Axes | None
         rows = table[table["network"] == network].set_index("outcome").loc[list(outcomes)]
         y = np.arange(len(rows)) + 0.2 * (i - (len(networks) - 1) / 2)
         colour, marker = _LOOKS[i % 2]
-        share = rows["share"].to_numpy()
-        ax.errorbar(
-            share, y, xerr=[share - rows["low"].to_numpy(), rows["high"].to_numpy() - share],
-            color=colour, marker=marker, ms=6, ls="none", label=f"targets in {network}",
+        plot_points(
+            ax, rows, y, "share", color=colour, marker=marker, ms=6, ls="none",
+            label=f"targets in {network}",
         )  # fmt: skip
         ax.plot(
             rows["expected"], y, ls="none", marker="|", ms=13, mew=2, color="0.35",
             label="other genes" if i == 0 else None,
         )  # fmt: skip
-    ax.set_yticks(range(len(outcomes)), list(outcomes))
-    ax.set_ylim(len(outcomes) - 0.5, -0.5)
+    rows_of(ax, outcomes)
     ax.set_xlim(0, None)
     ax.set_xlabel("share of direct edges, condition by condition")
     return ax

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from companion.plot.theme import COLOURS, axes_or_current
+from companion.plot.theme import COLOURS, axes_or_current, plot_points, plot_stacks, rows_of
 
 __all__ = [
     "plot_bounds",
@@ -57,24 +57,8 @@ def plot_verdicts(table: pd.DataFrame, networks: Sequence[str], ax: Axes | None 
     ax : Axes, optional
     """
     ax = axes_or_current(ax)
-    left = np.zeros(len(networks))
-    for verdict, (colour, hatch) in VERDICTS.items():
-        rows = table[table["verdict"] == verdict].set_index("network").loc[list(networks)]
-        share = rows["share"].to_numpy()
-        ax.barh(
-            range(len(networks)), share, left=left, color=colour, hatch=hatch, edgecolor="0.4",
-            lw=0.5, height=0.66, label=verdict,
-        )  # fmt: skip
-        for y, (start, width, count) in enumerate(zip(left, share, rows["pathways"], strict=True)):
-            if width >= 0.06:
-                ax.text(
-                    start + width / 2, y, f"{count}", ha="center", va="center", fontsize="small",
-                    bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0},
-                    color="white" if verdict in ("gained", "lost") else "black",
-                )  # fmt: skip
-        left = left + share
-    ax.set_yticks(range(len(networks)), networks)
-    ax.set(xlim=(0, 1), ylim=(len(networks) - 0.4, -0.6), xlabel="share of pathways")
+    plot_stacks(ax, table, networks, VERDICTS, ("network", "verdict", "pathways"))
+    ax.set_xlabel("share of pathways")
     ax.axvline(0.5, color="0.2", lw=0.8, ls=":")
     return ax
 
@@ -96,26 +80,16 @@ def plot_pathways(table: pd.DataFrame, bound: float, ax: Axes | None = None) -> 
     ax.hlines(y, table["random_low"], table["random_high"], color="0.72", lw=6, zorder=2)
     for verdict, (colour, _) in VERDICTS.items():
         mine = (table["verdict"] == verdict).to_numpy()
-        rows = table[mine]
-        line = "black" if verdict in ("unchanged", "undecided") else colour
-        change = rows["change"].to_numpy()
-        ax.errorbar(
-            change,
-            y[mine],
-            xerr=[change - rows["low"].to_numpy(), rows["high"].to_numpy() - change],
-            color=line,
-            marker="o" if verdict != "undecided" else "D",
-            mfc=colour if verdict != "undecided" else "white",
-            ms=5,
-            elinewidth=1.1,
-            ls="none",
-            zorder=3,
-        )
-    ax.set_yticks(y, table["label"])
+        solid = verdict != "undecided"
+        plot_points(
+            ax, table[mine], y[mine], "change", ms=5, elinewidth=1.1, ls="none", zorder=3,
+            color=colour if verdict in ("lost", "gained") else "black",
+            marker="o" if solid else "D", mfc=colour if solid else "white",
+        )  # fmt: skip
+    rows_of(ax, table["label"].tolist(), 0.4)
     for tick, beyond in zip(ax.get_yticklabels(), table["q_random"] <= 0.05, strict=True):
         tick.set_fontweight("bold" if beyond else "normal")
     ax.tick_params(axis="y", labelsize="small", length=0)
-    ax.set_ylim(len(table) - 0.4, -0.6)
     ax.set_xlabel(LABELS[str(table["statistic"].iloc[0])])
     return ax
 
@@ -206,13 +180,12 @@ def plot_recovery(table: pd.DataFrame, networks: Sequence[str], ax: Axes | None 
         ("null_", "0.55", "|", "degree-matched random sets", 0.14),
         ("", COLOURS["original"], "o", "pathways", -0.14),
     ):
-        mean = rows[f"{prefix}mean"].to_numpy()
-        spread = [mean - rows[f"{prefix}low"].to_numpy(), rows[f"{prefix}high"].to_numpy() - mean]
-        ax.errorbar(
-            mean, y + shift, xerr=spread, color=colour, marker=marker, ls="none", label=label
-        )
-    ax.set_yticks(y, list(rows.index))
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+        ends = (f"{prefix}low", f"{prefix}high")
+        plot_points(
+            ax, rows, y + shift, f"{prefix}mean", ends=ends, color=colour, marker=marker,
+            ls="none", label=label,
+        )  # fmt: skip
+    rows_of(ax, networks)
     ax.set_xlabel(f"{table['measure'].iloc[0]} of the held-out half")
     return ax
 
@@ -228,15 +201,14 @@ def plot_bounds(table: pd.DataFrame, bound: float, ax: Axes | None = None) -> Ax
         The one used elsewhere, as a vertical line.
     """
     ax = axes_or_current(ax)
-    refined = table[table["network"] == "refined"]
-    destroyed = table[table["network"] == "modules destroyed"]
+    by_network = dict(list(table.groupby("network")))
+    refined, destroyed = by_network["refined"], by_network["modules destroyed"]
     ax.fill_between(
         refined["bound"], refined["random_low"], refined["random_high"], color="0.85", lw=0,
         label="random edits, as many (95%)",
     )  # fmt: skip
-    ax.plot(refined["bound"], refined["share"], color=COLOURS["refined"], marker="o",
-            label="refined")  # fmt: skip
-    ax.plot(destroyed["bound"], destroyed["share"], color="black", ls="--", marker="x",
+    ax.plot("bound", "share", data=refined, color=COLOURS["refined"], marker="o", label="refined")
+    ax.plot("bound", "share", data=destroyed, color="black", ls="--", marker="x",
             label="modules destroyed")  # fmt: skip
     ax.axvline(bound, color="0.3", lw=0.8, ls=":")
     unit = "AUROC" if table["statistic"].iloc[0] == "recovery" else "NES"
@@ -261,14 +233,12 @@ def plot_meaning(table: pd.DataFrame, networks: Sequence[str], ax: Axes | None =
     for i, (name, colour) in enumerate(zip(networks, colours, strict=False)):
         rows = table[table["network"] == name]
         y = np.array([relations.index(r) for r in rows["relation"]]) + (i - 1.5) * 0.17
-        middle = 100 * rows["difference"].to_numpy()
-        spread = [middle - 100 * rows["low"].to_numpy(), 100 * rows["high"].to_numpy() - middle]
-        ax.errorbar(
-            middle, y, xerr=spread, color=colour, marker="osD^"[i], ms=5, ls="none", label=name
-        )
+        plot_points(
+            ax, rows, y, "difference", scale=100, color=colour, marker="osD^"[i], ms=5, ls="none",
+            label=name,
+        )  # fmt: skip
     ax.axvline(0, color="0.3", lw=0.8)
-    ax.set_yticks(range(len(relations)), relations)
-    ax.set_ylim(len(relations) - 0.5, -0.5)
+    rows_of(ax, relations)
     ax.set_xlabel("added edges beyond pairs of equal degree (percentage points)")
     return ax
 

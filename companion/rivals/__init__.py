@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from companion.rivals.base import Baseline
 from companion.rivals.bilinear import BilinearRidge
-from companion.rivals.context import BoostedOnNetworkFeatures, LogisticOnNetworkFeatures
+from companion.rivals.context import (
+    BoostedOnNetworkFeatures,
+    ContextLogistic,
+    LogisticOnNetworkFeatures,
+)
 from companion.rivals.plain import (
     DirectEdges,
     DirectEdgesElseFrequencies,
@@ -29,6 +33,7 @@ __all__ = [
     "Baseline",
     "BilinearRidge",
     "BoostedOnNetworkFeatures",
+    "ContextLogistic",
     "DirectEdges",
     "DirectEdgesElseFrequencies",
     "Frequencies",
@@ -60,5 +65,6 @@ RIVALS: dict[str, type[Baseline]] = BASELINES | {
         BilinearRidge,
         LogisticOnNetworkFeatures,
         BoostedOnNetworkFeatures,
+        ContextLogistic,
     )
 }

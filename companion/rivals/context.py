@@ -14,12 +14,14 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from aligned.context import GROUPS, Context, ContextModel
 from aligned.data import Rows
 from aligned.decisions import class_frequencies
 from companion.rivals.base import Baseline
 
 __all__ = [
     "BoostedOnNetworkFeatures",
+    "ContextLogistic",
     "LogisticOnNetworkFeatures",
     "beside",
     "frequencies_elsewhere",
@@ -118,6 +120,26 @@ class BoostedOnNetworkFeatures(LogisticOnNetworkFeatures):
             early_stopping=False,
             random_state=self.config.seed,
         )
+
+
+class ContextLogistic(Baseline):
+    """The model of `aligned.context` alone: all that features bring, without adapter and loop.
+
+    Whatever alignment is credited with must stand above this line. `setting` says whether the
+    response to the same gene's opposite perturbation takes part.
+    """
+
+    name = "context, no knowledge of trust"
+    description = "multinomial logistic regression per cell on all features of context, tuned"
+    settings = (tuple(group for group in GROUPS if group != "reverse"), tuple(GROUPS))
+
+    def probabilities(self, train: Rows, rows: Rows) -> Float32 | None:
+        context = Context(self.kb, self.measured, self.setting)
+        return ContextModel(context, seed=self.config.seed).fit(train).probabilities(rows)
+
+    def settled(self, train: Rows, rows: Rows) -> tuple[Bool, Int8] | None:
+        own = rows.x[:, self.columns].toarray()
+        return own != 0, own
 
 
 def network_features(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from companion.editions.ecoli.names import GeneNames
+from companion.editions.parts import GeneNames
 
 __all__ = ["go_counts", "imodulon_table", "kegg_sets"]
 

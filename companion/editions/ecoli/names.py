@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
 import pandas as pd
 
-__all__ = ["GeneNames", "gene_names", "read_gff"]
+from companion.editions.parts import GeneNames
+
+__all__ = ["gene_names", "read_gff"]
 
 _GFF_KEYS = ("gene", "gene_synonym", "locus_tag")
-
-
-@dataclass(frozen=True)
-class GeneNames:
-    """Names of genes, in both directions.
-
-    Attributes
-    ----------
-    tables : tuple of dict
-        Lower-case name -> b-number, in the order in which they are asked.
-    display : dict
-        b-number -> the name to show.
-    """
-
-    tables: tuple[Mapping[str, str], ...]
-    display: Mapping[str, str]
-
-    def resolve(self, name: str) -> str | None:
-        """b-number of a name, regardless of case; None if no table knows it."""
-        key = name.strip().lower()
-        return next((table[key] for table in self.tables if key in table), None)
 
 
 def gene_names(gene_info: pd.DataFrame, gff: pd.DataFrame, aliases: pd.DataFrame) -> GeneNames:

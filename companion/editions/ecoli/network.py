@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.editions.ecoli.names import GeneNames
+from companion.editions.parts import GeneNames
 
 __all__ = ["NetworkTable", "ecocyc_network", "trn_network"]
 

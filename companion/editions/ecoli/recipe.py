@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
-import yaml
 from anndata import AnnData
 
 from aligned._assets import asset
@@ -28,9 +26,10 @@ from companion.editions.ecoli.expression import (
     response_genes,
     responses,
 )
-from companion.editions.ecoli.names import GeneNames, gene_names, read_gff
+from companion.editions.ecoli.names import gene_names, read_gff
 from companion.editions.ecoli.network import NetworkTable, ecocyc_network, trn_network
 from companion.editions.ecoli.noise import noise_summary, replicate_disagreement, wild_type_calls
+from companion.editions.parts import GeneNames, counts, inputs, recipe_of
 
 __all__ = ["Originals", "build", "originals", "read_recipe"]
 
@@ -99,8 +98,7 @@ class Originals:
 
 def read_recipe() -> dict[str, Any]:
     """The page ``data/ecoli/recipe.yaml``."""
-    text = asset("data/ecoli/recipe.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return recipe_of("ecoli")
 
 
 def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
@@ -207,7 +205,7 @@ def _as_anndata(read: Originals, result: Responses) -> AnnData:
             "plain": result.plain.to_numpy(),
         },
     )
-    data.obsm["perturbation"] = _inputs(perturbed, genes)
+    data.obsm["perturbation"] = inputs(perturbed, genes)
     data.uns["genes"] = np.array(genes, dtype=str)
     data.uns["imodulons"] = read.imodulons
     return widen(data, read.network.edges, read.other_network.edges)
@@ -235,14 +233,6 @@ def _perturbed(cell: str) -> dict[str, int]:
     return {gene: int(sign) for gene, sign in pairs}
 
 
-def _inputs(perturbed: list[dict[str, int]], genes: list[str]) -> sp.csr_matrix:
-    place = {gene: i for i, gene in enumerate(genes)}
-    cells = [(i, place[g], sign) for i, row in enumerate(perturbed) for g, sign in row.items()]
-    row, col, value = (np.array(part) for part in zip(*cells, strict=True))
-    shape = (len(perturbed), len(genes))
-    return sp.csr_matrix((value.astype(np.int8), (row, col)), shape=shape)
-
-
 def _card(
     read: Originals, data: AnnData, recipe: Recipe, sources: Sequence[DataFile]
 ) -> dict[str, Any]:
@@ -267,8 +257,8 @@ def _card(
         "n_observed_cells": int(observed.sum()),
         "share_changed_strict": round(float((data.X[observed] != 0).mean()), 4),
         "share_changed_plain": round(float((data.layers["plain"][observed] != 0).mean()), 4),
-        "matched": _counts(read.table["match_level"]),
-        "perturbation_types": _counts(read.table["perturbation_types"]),
+        "matched": counts(read.table["match_level"]),
+        "perturbation_types": counts(read.table["perturbation_types"]),
         "thresholds": asdict(read.thresholds),
         "noise": noise,
         "unknown_names": list(read.network.unknown),
@@ -278,7 +268,3 @@ def _card(
         "limits": list(recipe["limits"]),
         "sources": [file.source() for file in sources],
     }
-
-
-def _counts(column: pd.Series) -> dict[str, int]:
-    return {str(value): int(count) for value, count in column.value_counts().items()}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["SignedTable", "collectri", "complex_table", "pairs_in", "set_counts", "trrust"]
+__all__ = ["SignedTable", "collectri", "complex_table", "trrust"]
 
 
 @dataclass(frozen=True)
@@ -95,32 +93,6 @@ def complex_table(complexes: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """
     pairs = [(name, member) for name, members in complexes.items() for member in members]
     return pd.DataFrame(pairs, columns=["complex", "member"])
-
-
-def pairs_in(edges: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Whether each edge's pair, whatever its sign, has an edge in another table.
-
-    Examples
-    --------
-    >>> one = pd.DataFrame({"source": ["A", "A"], "target": ["b", "c"]})
-    >>> pairs_in(one, one.tail(1)).tolist()
-    [False, True]
-    """
-    keys = (pd.MultiIndex.from_frame(table[["source", "target"]]) for table in (edges, others))
-    return np.asarray(next(keys).isin(next(keys)))
-
-
-def set_counts(sets: Mapping[str, Iterable[str]], genes: Iterable[str]) -> pd.Series:
-    """In how many sets each gene is; 0 for genes in none.
-
-    Examples
-    --------
-    >>> set_counts({"one": ["a", "b"], "two": ["a", "a"]}, ["a", "b", "c"]).tolist()
-    [2, 1, 0]
-    """
-    times = Counter(gene for members in sets.values() for gene in set(members))
-    named = list(genes)
-    return pd.Series([times[gene] for gene in named], index=named, dtype=np.int64)
 
 
 def _edges(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
-import yaml
 from anndata import AnnData
 
-from aligned._assets import asset
 from aligned.data import Bundle, DataFile, folds, linked_conditions, read_gmt, with_split
 from aligned.knowledge import KnowledgeBase
 from companion.editions.human_tf.networks import (
     SignedTable,
     collectri,
     complex_table,
-    pairs_in,
-    set_counts,
     trrust,
 )
 from companion.editions.human_tf.signatures import (
@@ -31,6 +25,15 @@ from companion.editions.human_tf.signatures import (
     own_gene_counts,
     read_signatures,
     responses,
+)
+from companion.editions.parts import (
+    choose,
+    counts,
+    inputs,
+    overlap,
+    pairs_in,
+    recipe_of,
+    set_counts,
 )
 
 __all__ = ["NETWORKS", "OWN_GENE", "Originals", "build", "originals", "read_recipe"]
@@ -82,8 +85,7 @@ class Originals:
 
 def read_recipe() -> dict[str, Any]:
     """The page ``data/human_tf/recipe.yaml``."""
-    text = asset("data/human_tf/recipe.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return recipe_of("human_tf")
 
 
 def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
@@ -142,11 +144,8 @@ def build(
         ``own_gene`` or ``network`` is none of these.
     """
     recipe = read_recipe()
-    own_gene = recipe["filters"]["own_gene"] if own_gene is None else own_gene
-    network = recipe["network"]["edges"] if network is None else network
-    for name, value, choices in (("own_gene", own_gene, OWN_GENE), ("network", network, NETWORKS)):
-        if value not in choices:
-            raise ValueError(f"{name}={value!r} is not a choice; use one of {sorted(choices)}.")
+    own_gene = choose("own_gene", own_gene, OWN_GENE, recipe["filters"]["own_gene"])
+    network = choose("network", network, NETWORKS, recipe["network"]["edges"])
     read = originals(paths, recipe)
     kept = [s for s in read.usable if own_gene == "keep_all" or s.own != "unexpected"]
     data = _as_anndata(read, kept, recipe["genes"]["min_conditions"])
@@ -169,7 +168,7 @@ def build(
             **_card(read, kept, data, recipe, sources),
             "own_gene": own_gene,
             "edges": network,
-            "overlap": _overlap(read, kb, data),
+            "overlap": overlap(edges, others, kb, data),
         },
         yardstick=dict(yardstick),
     )
@@ -196,7 +195,7 @@ def _as_anndata(read: Originals, kept: Sequence[Signature], least: int) -> AnnDa
         ),
         layers={"observed": observed},
     )
-    data.obsm["perturbation"] = _inputs(kept, genes)
+    data.obsm["perturbation"] = inputs([{s.factor: s.sign} for s in kept], genes)
     data.uns["genes"] = np.array(genes, dtype=str)
     data.uns["complexes"] = read.complexes
     return data
@@ -215,13 +214,6 @@ def _obs(kept: Sequence[Signature]) -> pd.DataFrame:
         "own_gene": [s.own for s in kept],
     }
     return pd.DataFrame(columns, index=pd.Index([s.name for s in kept]))
-
-
-def _inputs(kept: Sequence[Signature], genes: list[str]) -> sp.csr_matrix:
-    place = {gene: i for i, gene in enumerate(genes)}
-    value = np.array([s.sign for s in kept], dtype=np.int8)
-    column = np.array([place[s.factor] for s in kept])
-    return sp.csr_matrix((value, (np.arange(len(kept)), column)), shape=(len(kept), len(genes)))
 
 
 def _renamed(sets: Mapping[str, Sequence[str]], aliases: Mapping[str, str]) -> dict[str, list[str]]:
@@ -245,18 +237,18 @@ def _card(
         "licence": recipe["licence"],
         "citation": "; ".join(recipe["citation"]),
         "n_signatures_all_species": len(read.everything),
-        "directions_all_species": _counts(s.kind or "other" for s in read.everything),
+        "directions_all_species": counts(s.kind or "other" for s in read.everything),
         "n_signatures": len(read.human),
         "n_signature_factors": _factors(read.human),
-        "left_out_words": _counts(s.word for s in read.human if not s.kind),
+        "left_out_words": counts(s.word for s in read.human if not s.kind),
         "n_usable": len(read.usable),
         "n_usable_factors": _factors(read.usable),
         "own_gene_counts": _with_share(own_gene_counts(read.usable)),
         "n_own_gene_dropped": len(read.usable) - len(kept),
         "n_conditions": data.n_obs,
         "n_factors": _factors(kept),
-        "kinds": _counts(s.kind for s in kept),
-        "platforms": _counts(s.platform for s in kept),
+        "kinds": counts(s.kind for s in kept),
+        "platforms": counts(s.platform for s in kept),
         "n_series": len({s.series for s in kept}),
         "n_linked_groups": len(group_sizes),
         "largest_linked_group": int(group_sizes.max()),
@@ -282,32 +274,6 @@ def _card(
     }
 
 
-def _overlap(read: Originals, kb: KnowledgeBase, data: AnnData) -> dict[str, Any]:
-    """How much of the other network the first one has, and how much of the rest can be found.
-
-    ``testable``: pairs that only the other network has, between a perturbed regulator and another
-    measured gene: the only ones that refinement could find.
-    """
-    first, other = read.network.edges, read.other_network.edges
-    states = [t.groupby(["source", "target"])["sign"].sum() for t in (first, other)]
-    both = pd.concat(states, axis=1, join="inner")
-    mine = kb.to_edges()
-    rest = other[~pairs_in(other, mine)].drop_duplicates(["source", "target"])
-    perturbed = set(data.uns["genes"][np.unique(data.obsm["perturbation"].indices)])
-    testable = (
-        rest["source"].isin(perturbed.intersection(kb.regulators))
-        & rest["target"].isin(data.var_names)
-        & (rest["source"] != rest["target"])
-    )
-    return {
-        "pairs": len(both),
-        "share_of_other": round(len(both) / len(states[1]), 4),
-        "share_same_sign": round(float((both.iloc[:, 0] == both.iloc[:, 1]).mean()), 4),
-        "only_in_other": len(rest),
-        "testable": int(testable.sum()),
-    }
-
-
 def _with_share(counts: dict[str, dict[str, int]]) -> dict[str, dict[str, float]]:
     """Counts by direction, with the share that goes the expected way where it is listed at all."""
     return {
@@ -317,10 +283,6 @@ def _with_share(counts: dict[str, dict[str, int]]) -> dict[str, dict[str, float]
         }
         for way, row in counts.items()
     }
-
-
-def _counts(values: Any) -> dict[str, int]:
-    return {str(value): int(count) for value, count in Counter(values).most_common()}
 
 
 def _factors(signatures: Sequence[Signature]) -> int:
