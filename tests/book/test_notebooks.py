@@ -175,7 +175,8 @@ def test_walks_run_where_data_are_computed_and_are_left_out_elsewhere(
 # ------------------------------------------------------------------- the walks themselves
 
 #: What a walk may use besides its own names and the parameters.
-TOOLS = {"al", "co", "np", "pd", "display", "prose", "styled", "average_precision_score", *dir(builtins)}
+TOOLS = {"al", "co", "np", "pd", "display", "prose", "styled", "average_precision_score"}
+TOOLS |= set(dir(builtins))
 
 
 def _walk(name: str) -> tuple[str, list[str]]:
