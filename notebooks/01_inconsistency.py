@@ -96,6 +96,11 @@ for _ in range(19):
 p = (1 + sum(drawn >= agreement for drawn in null)) / (1 + len(null))
 print(f"{agreement:.1%} agree where the network speaks; {np.mean(null):.1%} by chance, p = {p:.2f}")
 
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
+
 # %%
 settings = InconsistencySettings(
     ks=tuple(ks),

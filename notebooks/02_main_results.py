@@ -101,6 +101,11 @@ scores = co.MainTables.of(co.run_main(bundle, small, progress=False), n_boot=100
 shown = scores[(scores["subset"] == "all") & scores["kind"].isin(["ours", "trivial", "rival"])]
 styled(shown[["method", "f_d", "f_k", "balanced"]].nlargest(6, "balanced"), precision=3)
 
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
+
 # %%
 settings = MainSettings(
     config=al.Config(device=device, n_networks=n_networks),

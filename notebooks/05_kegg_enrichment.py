@@ -98,10 +98,15 @@ def moved(network: al.KnowledgeBase) -> float:
 
 # %% tags=["walk"]
 edits, measured = kb.changes_to(refined), kb.index.isin(data.var_names)
-random = [moved(co.matched_edits(kb, edits, draw, measured)) for draw in range(39)]
+random = [moved(co.matched_edits(kb, edits, i, measured)) for i in range(39)]
 p = (1 + sum(drawn >= moved(refined) for drawn in random)) / (1 + len(random))
 print(f"{len(edits)} edits move a pathway's influence by {moved(refined):.4f} on average")
 print(f"as many at random: {np.mean(random):.4f}, p = {p:.3f}")
+
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
 
 # %%
 settings = PathwaySettings(

@@ -94,6 +94,11 @@ cost = {n: al.adapter_loss(a, said.neural, said.symbolic, w, quick) for n, a in 
 rows = [{"choices": n, "symbols used": a.sum(), "L_a": cost[n][0]} for n, a in choices.items()]
 styled(pd.DataFrame(rows), precision=2)
 
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
+
 # %%
 shared = {"split": split, "n_folds": folds, "n_boot": n_boot, "n_jobs": jobs}
 config = al.Config(device=device, n_networks=n_networks)
