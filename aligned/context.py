@@ -275,22 +275,24 @@ class Context:
                 for targets in np.array_split(named, 1 + len(named) // 256):
                     rho = z[:, targets].T @ z
                     rho[np.arange(len(targets)), targets] = 0
-                    rho **= 3
-                    agree += delta[i, targets] @ rho
-                    mass += np.abs(rho).sum(axis=0)
+                    cube = rho * rho * rho  # a tenth of the time of rho**3
+                    agree += delta[i, targets] @ cube
+                    mass += np.abs(cube, out=cube).sum(axis=0)
                 result[i] = agree / (mass + CO_RIDGE)
         return [result]
 
     def _standardised(self, left: Index) -> Float32:
         """Responses of the other training conditions, less the direction's mean, genes scaled."""
-        rest = np.setdiff1d(np.arange(len(self.train)), left)
-        seen = self.train.counted[rest]
-        z = np.where(seen, self.train.y[rest], 0).astype(np.float32)
+        mean = np.empty((3, len(self.columns)), dtype=np.float32)
         for d in (-1, 0, 1):
-            same = self._direction[rest] == d
-            z[same] -= z[same].sum(axis=0) / np.maximum(seen[same].sum(axis=0), 1)
-        z *= seen
-        z /= np.linalg.norm(z, axis=0) + np.float32(0.5)
+            down, stay, up = self._counts[d + 1] - self._count(left[self._direction[left] == d])
+            mean[d + 1] = (up - down) / np.maximum(down + stay + up, 1)
+        rest = np.setdiff1d(np.arange(len(self.train)), left)
+        z = self.train.y[rest].astype(np.float32)
+        for row, seen, way in zip(z, self.train.counted[rest], self._direction[rest], strict=True):
+            row -= mean[way + 1]
+            row *= seen
+        z /= np.sqrt(np.einsum("ij,ij->j", z, z)) + np.float32(0.5)
         return z
 
     def _reverse(self, asked: _Asked) -> Features:

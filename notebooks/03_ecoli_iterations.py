@@ -86,18 +86,18 @@ styled(stages[["stage", "f_d", "f_k", "balanced", "n_edits"]], precision=3)
 
 # %% tags=["walk"]
 for edit in fitted.edits.nlargest(1, "gain").itertuples():
-    pair, states = f"{edit.source} → {edit.target}", f"`{edit.before}` became `{edit.after}`"
-    display(prose(f"{pair}: {states} in {edit.stage}, which {edit.evidence}."))
-    knock_out, closure = {edit.source: -1}, fitted.problem.closing
-    why = fitted.explain(knock_out, edit.target)
+    source, target = (bundle.kb.names.get(gene, gene) for gene in (edit.source, edit.target))
+    states = f"`{edit.before}` became `{edit.after}` in {edit.stage}"
+    display(prose(f"{source} → {target}: {states}, which {edit.evidence}."))
+    why = fitted.explain({source: -1}, target)
     sides = f"network {why.neural}, symbols {why.symbolic}, chosen {why.fused}"
-    display(prose(f"{edit.target} after a knock-out of {edit.source}: {sides}. The paths:"))
-    networks = {"as given": bundle.kb, "refined": fitted.kb}
+    display(prose(f"{target} after a knock-out of {source}: {sides}. The paths there:"))
+    closure, networks = fitted.problem.closing, {"as given": bundle.kb, "refined": fitted.kb}
     paths = [
-        kb.explain(knock_out, edit.target, k=closure, limit=3).assign(network=name)
+        kb.explain({source: -1}, target, k=closure, limit=3).assign(network=name)
         for name, kb in networks.items()
     ]
-    display(styled(pd.concat(paths)))
+    display(styled(pd.concat(paths)[["network", "path", "sign", "evidence"]]))
 
 # %% [markdown]
 # ## The fits
@@ -298,10 +298,12 @@ styled(results.edits.head(15)[[*top, "other"]], precision=2, na_rep="")
 # %% [markdown]
 # ## The claims
 #
-# Verdicts are computed from the tables by `companion.claims`: a rise counts when the whole
-# interval of the paired change lies above zero; data consistency counts as lowered by a certain
-# fall of 0.02 or more (`companion.claims.MATTERS`). *Published* is the paper's change on *E. coli*
-# with the GNN, *ours* the paired change that the rule looks at, on the headline split.
+# Verdicts are computed from the tables by `companion.claims`: a rise is *supported* where the whole
+# interval of the paired change lies above 0.02, and *contradicted* where it lies at or below; *not
+# lower* asks for an interval above -0.02, *stable* for one within ±0.02; anything else is
+# *undecided*, and of several parts the worst decides. *Published* is the paper's change on *E.
+# coli* with the GNN and the verdict it would get, *ours* the paired change that decides, on the
+# headline split.
 
 # %% tags=["full-width"]
 verdicts = scorecard({edition: results}).drop(columns="edition")

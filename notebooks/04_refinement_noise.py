@@ -103,6 +103,11 @@ answer = before[candidates] > 0
 ap, chance = average_precision_score(answer, response[candidates]), answer.mean()
 print(f"{answer.sum()} hidden among {answer.size:,} pairs: AP {ap:.3f}, by chance {chance:.3f}")
 
+# %% [markdown]
+# ## The whole analysis
+#
+# As the parameters above ask; where they name finished tables, these are read instead.
+
 # %%
 given = {"levels": levels, "ks": ks, "seeds": seeds, "methods": methods}
 given = {name: tuple(values) for name, values in given.items() if values}

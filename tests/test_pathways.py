@@ -25,6 +25,7 @@ from companion.pathways import report as pathways_report
 from companion.pathways.changes import (
     STATISTICS,
     Ruler,
+    Scores,
     compare,
     held,
     matched_edits,
@@ -52,6 +53,11 @@ def sim() -> al.simulate:
 def ruler(sim) -> Ruler:
     sets = GeneSets.of(sim.gene_sets, sim.kb.genes, min_size=8)
     return Ruler(sets, Halves.draw(sets, 10), 40, 0.5, 0.85, BOUNDS, 0)
+
+
+@pytest.fixture(scope="module")
+def start(sim, ruler) -> Scores:
+    return ruler.scores(sim.kb)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +95,18 @@ def test_random_edits_keep_every_regulators_activations_and_inhibitions(sim, see
     assert (random.genes, random.regulators) == (sim.kb.genes, sim.kb.regulators)
 
 
-def test_random_edits_refuse_edits_of_another_network(sim) -> None:
-    edit = pd.DataFrame({"source": ["g001"], "target": "g002", "before": "0", "after": "+"})
-    with pytest.raises(ValueError, match="1 edits change pairs of 'g001' from '0'"):
-        matched_edits(sim.kb, edit, 0)
+@pytest.mark.parametrize(
+    ("source", "target", "measured", "words"),
+    [
+        ("g001", "g002", None, "1 edits change pairs of 'g001' from '0'"),
+        ("tf01", "nowhere", None, "an edit's target 'nowhere' is no gene of this network"),
+        ("tf01", "g002", [True] * 3, r"measured has shape \(3,\); give one value for each"),
+    ],
+)
+def test_random_edits_say_what_is_wrong(sim, source, target, measured, words) -> None:
+    edit = pd.DataFrame({"source": [source], "target": target, "before": "0", "after": "+"})
+    with pytest.raises(ValueError, match=words):
+        matched_edits(sim.kb, edit, 0, measured)
 
 
 def test_random_edits_of_measured_genes_fall_on_measured_genes(sim) -> None:
@@ -111,14 +125,6 @@ def test_random_edits_of_measured_genes_fall_on_measured_genes(sim) -> None:
     assert mixed["target"].isin(seen).sum() == edits["target"].isin(seen).sum()
 
 
-def test_random_edits_check_genes_and_mask(sim) -> None:
-    edit = pd.DataFrame({"source": ["tf01"], "target": "nowhere", "before": "0", "after": "+"})
-    with pytest.raises(ValueError, match="an edit's target 'nowhere' is no gene of this network"):
-        matched_edits(sim.kb, edit, 0)
-    with pytest.raises(ValueError, match=r"measured has shape \(3,\); give one value for each"):
-        matched_edits(sim.kb, edit, 0, [True, False, True])
-
-
 def test_destroyed_modules_are_held_by_nobody_and_signs_stay(sim, ruler) -> None:
     destroyed = scattered(sim.kb, ruler.sets, seed=0)
     before, after = held(sim.kb, ruler.sets), held(destroyed, ruler.sets)
@@ -134,20 +140,18 @@ def test_destroyed_modules_are_held_by_nobody_and_signs_stay(sim, ruler) -> None
 # ------------------------------------------------------------------------------- the comparison
 
 
-def test_a_network_does_not_differ_from_itself(sim, ruler) -> None:
+def test_a_network_does_not_differ_from_itself(sim, ruler, start) -> None:
     null = random_edits(sim.kb, sim.kb.changes_to(sim.kb), ruler, 39)
-    same = ruler.scores(sim.kb)
-    found = compare(same, same, ruler, null)
+    found = compare(start, start, ruler, null)
     assert (found.changes["verdict"] == "unchanged").all()
     assert (found.changes[["change", "low", "high"]] == 0).all(axis=None)
     assert not found.overall["flagged"].any()
 
 
-def test_destroyed_modules_are_flagged_and_random_edits_are_not(sim, ruler) -> None:
+def test_destroyed_modules_are_flagged_and_random_edits_are_not(sim, ruler, start) -> None:
     destroyed = scattered(sim.kb, ruler.sets, seed=0)
     edits = sim.kb.changes_to(destroyed)
     null = random_edits(sim.kb, edits, ruler, 39)
-    start = ruler.scores(sim.kb)
     found = compare(start, ruler.scores(destroyed), ruler, null)
     recovered = found.changes[found.changes["statistic"] == "recovery"]
     assert (recovered["verdict"] == "lost").mean() >= 0.5
@@ -156,10 +160,17 @@ def test_destroyed_modules_are_flagged_and_random_edits_are_not(sim, ruler) -> N
     assert not random.overall["flagged"].any()
 
 
-def test_changes_intervals_and_tests_are_recomputed(sim, ruler) -> None:
+@pytest.fixture(scope="module")
+def noise(sim, ruler) -> tuple[al.KnowledgeBase, pd.DataFrame, dict[str, np.ndarray]]:
+    """A noisy network, the edits that lead there, and as many random ones."""
     noisy = sim.kb.corrupt(0.3, seed=5)
-    null = random_edits(sim.kb, sim.kb.changes_to(noisy), ruler, 39)
-    found = compare(ruler.scores(sim.kb), ruler.scores(noisy), ruler, null).changes
+    edits = sim.kb.changes_to(noisy)
+    return noisy, edits, random_edits(sim.kb, edits, ruler, 39)
+
+
+def test_changes_intervals_and_tests_are_recomputed(sim, ruler, start, noise) -> None:
+    noisy, _, null = noise
+    found = compare(start, ruler.scores(noisy), ruler, null).changes
     ours = found[found["statistic"] == "recovery"].reset_index(drop=True)
     gap = recovery(noisy, ruler.halves) - recovery(sim.kb, ruler.halves)
     assert ours["change"].to_numpy() == pytest.approx(gap.mean(axis=1))
@@ -180,8 +191,8 @@ def test_changes_intervals_and_tests_are_recomputed(sim, ruler) -> None:
     assert (ours["q"].to_numpy() >= single - 1e-12).all()
 
 
-def test_scores_are_those_of_the_network_and_of_its_halves(sim, ruler) -> None:
-    found, whole = ruler.scores(sim.kb), ruler.measure(sim.kb)
+def test_scores_are_those_of_the_network_and_of_its_halves(sim, ruler, start) -> None:
+    found, whole = start, ruler.measure(sim.kb)
     for name in STATISTICS:
         assert (found.whole[name] == whole[name]).all()
     assert (found.halves["recovery"] == recovery(sim.kb, ruler.halves)).all()
@@ -207,10 +218,8 @@ def test_equal_networks_are_measured_once(sim, ruler, monkeypatch) -> None:
     assert_frame_equal(one.reset_index(drop=True), same.reset_index(drop=True))
 
 
-def test_p_values_are_uniform_where_nothing_but_chance_edits(sim, ruler) -> None:
-    edits = sim.kb.changes_to(sim.kb.corrupt(0.3, seed=5))
-    null = random_edits(sim.kb, edits, ruler, 39)
-    start = ruler.scores(sim.kb)
+def test_p_values_are_uniform_where_nothing_but_chance_edits(sim, ruler, start, noise) -> None:
+    _, edits, null = noise
     others = [ruler.scores(matched_edits(sim.kb, edits, 5000 + i)) for i in range(8)]
     drawn = [compare(start, other, ruler, null) for other in others]
     p = np.concatenate([found.changes["p_random"] for found in drawn])
@@ -287,12 +296,15 @@ def imodulons(sim: al.simulate) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["imodulon", "gene"])
 
 
-def test_imodulons_count_as_gene_sets_do(sim, ruler) -> None:
+def test_imodulons_count_as_gene_sets_do(sim) -> None:
     every = GeneSets.of(sim.gene_sets, sim.kb.genes, 2, len(sim.kb.genes))
     related = relations(sim.kb, every, None, imodulons=imodulons(sim))
-    assert (related["same iModulon"] == related["same pathway"]).all()
     assert related["same iModulon"].any()
-    assert (related["iModulon of the regulon"] == related["pathway of the regulon"]).all()
+    for one, other in (
+        ("same iModulon", "same pathway"),
+        ("iModulon of the regulon", "pathway of the regulon"),
+    ):
+        assert (related[one] == related[other]).all()
 
 
 def test_edges_behind_rebuilt_responses_are_told_apart(sim, ruler) -> None:
@@ -317,37 +329,39 @@ def test_edges_behind_rebuilt_responses_are_told_apart(sim, ruler) -> None:
     assert {"same iModulon", "iModulon of the regulon"} <= set(mine["relation"])
 
 
-def test_relations_nothing_is_known_about_are_left_out(sim, ruler) -> None:
-    known = ["same pathway", "pathway of the regulon"]
-    assert list(relations(sim.kb, ruler.sets, None)) == known
-    names = pd.DataFrame({"name": "x"}, index=list(sim.kb.genes))
-    assert list(relations(sim.kb, ruler.sets, None, names)) == known
-    order = genome(sim.kb)[["start"]]
-    assert list(relations(sim.kb, ruler.sets, None, order)) == [*known, "beside a known target"]
+@pytest.mark.parametrize(
+    ("columns", "more"),
+    [(None, []), (["name"], []), (["start"], ["beside a known target"])],
+)
+def test_relations_nothing_is_known_about_are_left_out(sim, ruler, columns, more) -> None:
+    known = genome(sim.kb).assign(name="x")[columns] if columns else None
+    found = list(relations(sim.kb, ruler.sets, None, known))
+    assert found == ["same pathway", "pathway of the regulon", *more]
 
 
-def test_neighbours_share_a_strand_and_lie_close() -> None:
+PLACES = pd.DataFrame(
+    {"start": [1, 150, 1200, 901, 1250], "end": [100, 800, 1240, 1099, 1400], "strand": "+"},
+    index=list("abcdr"),
+)  # in order: a, b, d, c, r; b and d exactly GAP apart
+
+
+@pytest.mark.parametrize(
+    ("places", "beside", "run"),
+    [
+        (PLACES, "ad", "abcdr"),
+        (PLACES.replace({"start": {901: 902}}), "a", "cdr"),  # d a base too far from b
+        (PLACES.assign(strand=list("-++++")), "d", None),
+        (PLACES[["start"]].drop(index="d"), "ac", None),  # the order alone counts
+    ],
+)
+def test_neighbours_share_a_strand_and_lie_close(places, beside, run) -> None:
     net = pd.DataFrame({"source": ["r"], "target": ["b"], "sign": [1]})
-    kb = al.KnowledgeBase.from_edges(net, genes=["a", "b", "c", "d", "r"])
+    kb = al.KnowledgeBase.from_edges(net, genes=list("abcdr"))
     sets = GeneSets.of({"all": ["a", "b"]}, kb.genes, min_size=2)
-    where = pd.DataFrame(
-        {"start": [1, 150, 1200, 900, 1250], "end": [100, 800, 1240, 1099, 1400], "strand": "+"},
-        index=["a", "b", "c", "d", "r"],
-    )  # in order: a, b, d, c, r; b and d exactly GAP apart with d beginning at 901
-    near = relations(kb, sets, None, where.replace({"start": {900: 901}}))
-    assert near["beside a known target"].tolist() == [[True, False, False, True, False]]
-    assert near["same run of genes"].tolist() == [[True] * 5]
-    far = relations(kb, sets, None, where.replace({"start": {900: 902}}))
-    assert far["beside a known target"].tolist() == [[True, False, False, False, False]]
-    assert far["same run of genes"].tolist() == [[False, False, True, True, True]]
-    turned = where.assign(strand=["-", "+", "+", "+", "+"])
-    assert relations(kb, sets, None, turned)["beside a known target"].tolist() == [
-        [False, False, False, True, False]
-    ]
-    order = where[["start"]].drop(index="d")
-    assert relations(kb, sets, None, order)["beside a known target"].tolist() == [
-        [True, False, True, False, False]
-    ]
+    found = relations(kb, sets, None, places)
+    for name, expected in (("beside a known target", beside), ("same run of genes", run)):
+        if expected is not None:
+            assert found[name].tolist() == [[gene in expected for gene in kb.genes]]
 
 
 def decomposition(path: Path, n_genes: int) -> Path:
@@ -389,23 +403,15 @@ def test_every_table_is_there_and_whole(tables) -> None:
     assert (tables.shares["low"] <= tables.shares["share"]).all()
     assert (tables.changes["low"] <= tables.changes["high"]).all()
     assert set(tables.meaning["relation"]) <= set(RELATIONS)
-
-
-def test_the_power_table_flags_destroyed_modules_only_where_it_should(tables) -> None:
-    assert tables.power.columns.tolist() == ["network", "share_changed", "flagged"]
     power = tables.power.set_index("network")
+    assert list(tables.power.columns) == ["network", "share_changed", "flagged"]
     assert power.loc["original, itself"].tolist() == [0.0, False]
     assert power.at["modules destroyed", "flagged"]
-    assert (
-        power.at["modules destroyed", "share_changed"] > power.at["random edits", "share_changed"]
-    )
-
-
-def test_the_edits_lead_from_the_original_to_the_refined_network(sim, tables) -> None:
-    row = tables.networks.set_index("network").loc["refined"]
-    assert len(tables.edits) == row[["added", "dropped", "flipped"]].sum()
-    states = tables.edits[["before", "after"]].to_numpy()
-    assert (states[:, 0] != states[:, 1]).all()
+    share = power["share_changed"]
+    assert share["modules destroyed"] > share["random edits"]
+    made = tables.networks.set_index("network").loc["refined", ["added", "dropped", "flipped"]]
+    assert len(tables.edits) == made.sum()
+    assert (tables.edits["before"] != tables.edits["after"]).all()
 
 
 def test_tables_come_back_from_their_folder(tables, tmp_path: Path) -> None:
@@ -451,14 +457,20 @@ def judged(
     return judge_pathways(changed, edition).verdict
 
 
-def test_the_verdict_follows_the_tables(tables) -> None:
-    assert judged(tables, "unchanged", "unchanged") == "supported"
-    assert judged(tables, "unchanged", "unchanged", flagged=True) == "supported"
-    assert judged(tables, "unchanged", "undecided") == "undecided"
-    assert judged(tables, "lost", "unchanged") == "contradicted"
-    assert judged(tables, "lost", "undecided") == "contradicted"
-    assert judged(tables, "undecided", "undecided") == "undecided"
-    assert judged(tables, "unchanged", "unchanged", edition="demo") == "not testable"
+@pytest.mark.parametrize(
+    ("recovered", "influenced", "more", "verdict"),
+    [
+        ("unchanged", "unchanged", {}, "supported"),
+        ("unchanged", "unchanged", {"flagged": True}, "supported"),
+        ("unchanged", "undecided", {}, "undecided"),
+        ("lost", "unchanged", {}, "contradicted"),
+        ("lost", "undecided", {}, "contradicted"),
+        ("undecided", "undecided", {}, "undecided"),
+        ("unchanged", "unchanged", {"edition": "demo"}, "not testable"),
+    ],
+)
+def test_the_verdict_follows_the_tables(tables, recovered, influenced, more, verdict) -> None:
+    assert judged(tables, recovered, influenced, **more) == verdict
 
 
 def test_without_power_or_edits_nothing_is_judged(tables) -> None:

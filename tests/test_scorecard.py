@@ -203,11 +203,22 @@ def test_the_worst_part_decides_and_is_ours(verdicts, expected) -> None:
         assert (row["low"], row["high"]) == pytest.approx(ends(one, expected))
 
 
+def test_a_figure_that_is_undefined_was_not_run_and_one_without_interval_is_open() -> None:
+    claim = BY_ID["C7 neural"]
+    tables = made(claim, "supported")
+    tables.changes[["low", "high"]] = np.nan
+    row = judge(claim, tables, TESTED)
+    assert row["verdict"] == "undecided"
+    assert row["reason"].endswith("asked above 0.02: undecided, because there is no interval")
+    tables.changes["difference"] = np.nan
+    assert judge(claim, tables, TESTED)["verdict"] == "not run"
+
+
 def test_rivals_that_were_not_run_are_named_and_do_not_count() -> None:
     claim = BY_ID["C2 named rivals"]
     row = judge(claim, made(claim, "", "", "", "", "supported"), TESTED)
     assert row["verdict"] == "supported"
-    assert "not run: balanced minus that of GEARS, balanced minus that of scGPT" in row["reason"]
+    assert "; not run: GEARS, scGPT, scFoundation, State" in row["reason"]
 
 
 @pytest.mark.parametrize(("wide", "said"), [(0.5, False), (3, True)])
@@ -310,7 +321,7 @@ def test_figures_are_those_of_the_tables(tables) -> None:
     assert (
         f"edge F1 of the noisy network {wide['noisy'].mean():.3f}" in card.at["C13 bar", "reason"]
     )
-    assert "k (the paper's: 5) 5" in card.at["C15", "reason"]
+    assert "k (5 in the paper) = 5" in card.at["C15", "reason"]
 
 
 def test_one_seed_decides_nothing(tables) -> None:

@@ -79,10 +79,13 @@ def load(
         ``"demo"``: simulated, built in. ``"ecoli"``: real knock-outs, made from originals that are
         fetched and checked first. ``"human_tf"``: real signatures of perturbed transcription
         factors, likewise. ``"human_unseen"``: the same, with a network from which every pair of
-        the second network is left out. Or your own: a folder with ``data.h5ad`` and ``edges.csv``
-        (see `aligned.data.folder`), or one ``.h5ad`` file with the edges in ``uns["network"]``.
+        the second network is left out. ``"yeast_tf"``: yeast's transcription factors, deleted and
+        induced (parts ``"joint"``, ``"ko"``, ``"zev"``), with the network ``"yeastract"``,
+        ``"gold"``, ``"binding"`` or ``"rewired"``. Or your own: a folder with ``data.h5ad`` and
+        ``edges.csv`` (see `aligned.data.folder`), or one ``.h5ad`` file with the edges in
+        ``uns["network"]``.
     seed : int
-        Seed of the simulation; real data ignore it.
+        Seed of the simulation and of a rewired network; real data ignore it.
     network, part : str, optional
         Which network, and which part of the data, where an edition offers several.
 
@@ -135,8 +138,8 @@ def names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> names()
-    ('demo', 'ecoli', 'human_tf', 'human_unseen')
+    >>> {"demo", "ecoli", "human_tf", "human_unseen"} <= set(names())
+    True
     """
     return tuple(sorted(entry_points(group=EDITIONS).names))
 

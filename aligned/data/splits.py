@@ -13,7 +13,7 @@ from aligned.data.contract import SPLITS, perturbed_genes
 
 __all__ = ["SPLIT_KINDS", "folds", "linked_conditions", "with_split"]
 
-SPLIT_KINDS = ("perturbation", "control_safe", "condition")
+SPLIT_KINDS = ("perturbation", "control_safe", "condition", "transfer")
 
 Labels = npt.NDArray[np.intp]
 
@@ -27,7 +27,7 @@ def folds(
     ----------
     data : AnnData
         Perturbation data.
-    split : {"perturbation", "control_safe", "condition"}
+    split : {"perturbation", "control_safe", "condition", "transfer"}
         ``perturbation``: genes are dealt to folds (seeded shuffle, then those with most conditions
         first); a condition is tested in the fold of its first gene (in the order of
         ``uns["genes"]``) and excluded from training in every other fold that holds any of its
@@ -36,6 +36,9 @@ def folds(
         largest first to the smallest fold, without chance. ``condition``: single conditions are
         dealt (seeded shuffle), so the same perturbation may be seen in training under another
         condition, and with the same controls: an easier question, to be shown apart.
+        ``transfer``: as ``perturbation`` for conditions in which a gene is over-expressed; all
+        others (knock-outs, knock-downs) are trained on in every fold and never tested, so a tested
+        gene may have been seen, the other way.
     n_folds : int
         Number of folds, at least 2.
     seed : int
@@ -49,7 +52,8 @@ def folds(
     Raises
     ------
     ValueError
-        Unknown split, fewer than 2 folds, or a fold without test conditions.
+        Unknown split, fewer than 2 folds, a fold without test conditions, or ``transfer`` without
+        an over-expression.
 
     Examples
     --------
@@ -64,10 +68,12 @@ def folds(
     if n_folds < 2:
         raise ValueError(f"n_folds={n_folds} leaves nothing to train on; use 2 or more.")
     genes = perturbed_genes(data)
-    if split == "perturbation":
-        fold_of_gene = _deal_genes(genes, n_folds, seed)
-        tested = np.array([fold_of_gene[row[0]] for row in genes], dtype=np.intp)
-        held = [{fold_of_gene[g] for g in row} for row in genes]
+    if split in ("perturbation", "transfer"):
+        asked = _with_over_expression(data) if split == "transfer" else np.ones(len(genes), bool)
+        fold_of_gene = _deal_genes([genes[i] for i in np.flatnonzero(asked)], n_folds, seed)
+        dealt = [row if ask else row[:0] for row, ask in zip(genes, asked, strict=True)]
+        tested = np.array([fold_of_gene[row[0]] if len(row) else -1 for row in dealt], np.intp)
+        held = [{fold_of_gene[g] for g in row} for row in dealt]
     elif split == "condition":
         order = np.random.default_rng(seed).permutation(data.n_obs)
         tested = np.empty(data.n_obs, dtype=np.intp)
@@ -143,6 +149,17 @@ def with_split(data: AnnData, column: pd.Series) -> AnnData:
     return copy
 
 
+def _with_over_expression(data: AnnData) -> npt.NDArray[np.bool_]:
+    """Whether a condition over-expresses any gene; at least one does."""
+    found = np.asarray((sp.csr_array(data.obsm["perturbation"]) > 0).sum(axis=1)).ravel() > 0
+    if not found.any():
+        raise ValueError(
+            "split='transfer' asks about over-expressions, and no condition has one; "
+            "use split='perturbation'."
+        )
+    return found
+
+
 def _deal_genes(genes: list[Labels], n_folds: int, seed: int) -> dict[int, int]:
     """Deal perturbed genes to folds: most tested conditions first, ties in shuffled order."""
     every = np.unique(np.concatenate(genes))
@@ -172,12 +189,13 @@ def _deal_groups(group: Labels, n_folds: int) -> Labels:
 
 
 def _refuse_empty_folds(tested: Labels, n_folds: int, split: str, data: AnnData) -> None:
-    empty = np.flatnonzero(np.bincount(tested, minlength=n_folds) == 0)
+    empty = np.flatnonzero(np.bincount(tested[tested >= 0], minlength=n_folds) == 0)
     if not len(empty):
         return
     filled = n_folds - len(empty)
     what = {
         "perturbation": "perturbed first genes",
+        "transfer": "over-expressed first genes",
         "condition": "places to test",
         "control_safe": "groups of conditions linked by a gene or a control",
     }[split]

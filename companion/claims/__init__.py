@@ -1,8 +1,8 @@
 """Claims of the paper, and what our tables say of each: verdicts are computed, never typed.
 
 A verdict is *supported*, *contradicted*, *undecided*, *not testable* or *not run*. Every claim is
-data (`companion.claims.paper`), and one evaluator (`companion.claims.rules`) holds the 95% interval
-of its figures against what it asks:
+data (``companion.claims.paper``), and one evaluator (``companion.claims.rules``) holds the 95%
+interval of its figures against what it asks:
 
 * **higher**: above the band of 0.02 supported, at or below it contradicted;
 * **not lower**: above -0.02 supported, below it contradicted;
@@ -33,7 +33,9 @@ from companion.claims.rules import (
     VERDICTS,
     Claim,
     Figure,
+    Part,
     Pick,
+    Published,
     judge,
     look_up,
     of_the_paper,
@@ -53,6 +55,10 @@ __all__ = [
     "EDITIONS",
     "VERDICTS",
     "Claim",
+    "Figure",
+    "Part",
+    "Pick",
+    "Published",
     "change",
     "committed_card",
     "page_markdown",
@@ -82,6 +88,7 @@ EDITIONS = {
     "ecoli": "*E. coli*",
     "human_tf": "human factors",
     "human_unseen": "the same, TRRUST unseen",
+    "yeast_tf": "yeast factors",
     "random": "random networks",
 }
 

@@ -235,14 +235,14 @@ def judge(claim: Claim, tables: Any, edition: str) -> dict[str, Any]:
     """
     found = [(part, look_up(tables, part.pick)) for part in claim.parts]
     run = [(part, figure) for part, figure in found if figure is not None]
-    missing = [_named(part) for part, figure in found if figure is None]
+    missing = [str(p.pick.where.get("rival", _label(p))) for p, figure in found if figure is None]
     judged = [(verdict_of(part, *figure[1:3]), part, figure) for part, figure in run]
     needs = [(need, look_up(tables, need.pick)) for need in claim.needs]
     unmet = [n.label for n, f in needs if f is None or verdict_of(n, *f[1:3]) != SUPPORTED]
     said = [_text(part, figure, verdict) for verdict, part, figure in judged]
     said += [f"not run: {', '.join(missing)}"] if missing else []
     beside = [(part, look_up(tables, part.pick)) for part in claim.beside]
-    quoted = [f"{_label(part, f)} {_number(part, f)}" for part, f in beside if f is not None]
+    quoted = [f"{_label(part, f.row)} {_number(part, f)}" for part, f in beside if f is not None]
     said += [f"beside it {', '.join(quoted)}"] if quoted else []
     said += [claim.caveat] if claim.caveat else []
     if edition == "demo" and claim.tables is not NoiseTables:
@@ -305,7 +305,7 @@ def published_table(name: str) -> pd.DataFrame:
 
 
 def look_up(tables: Any, pick: Pick) -> Figure | None:
-    """The figure of a `Pick`, or None where the tables do not hold it."""
+    """The figure of a `Pick`, or None where the tables do not hold it or it is undefined."""
     table = getattr(tables, pick.table)
     rows = _rows(table, pick.where)
     others = _rows(table, {**pick.where, **pick.minus}) if pick.minus else None
@@ -322,6 +322,8 @@ def look_up(tables: Any, pick: Pick) -> Figure | None:
     if pick.maybe:
         more = _rows(table, {**pick.where, **pick.maybe})[pick.value].sum()
         high = min(1.0, high + float(more))
+    if pd.isna(mean):
+        return None
     row = {str(name): value for name, value in rows.iloc[0].items()}
     if pick.flip:
         return Figure(-mean, -high, -low, row)
@@ -365,13 +367,9 @@ def _worst(verdicts: Iterable[str]) -> str:
 # -------------------------------------------------------------------------------------- in words
 
 
-def _label(part: Part, figure: Figure) -> str:
-    return part.label.format_map(figure.row)
-
-
-def _named(part: Part) -> str:
-    """A part that was not run; its rival is not known."""
-    return part.label.replace("{rival}", "the best rival")
+def _label(part: Part, row: Mapping[str, Any] = {}) -> str:
+    """What the figure is; of a row that is not there, what it would have been."""
+    return part.label.format_map({"rival": "the best rival", **part.pick.where, **row})
 
 
 def _plain(value: float, form: str) -> str:
@@ -396,9 +394,11 @@ def _text(part: Part, figure: Figure, verdict: str) -> str:
         asked = f"from {least:{form}} to {most:{form}}"
     else:
         asked = f"above {least:{form if part.kind == 'threshold' else 'g'}}"
-    text = f"{_label(part, figure)} {_number(part, figure)}, asked {asked}: {verdict}"
+    text = f"{_label(part, figure.row)} {_number(part, figure)}, asked {asked}: {verdict}"
     if pd.isna(figure.low):
-        return f"{text}, because one seed gives no interval"
+        return (
+            f"{text}, because {'one seed gives' if part.pick.per_seed else 'there is'} no interval"
+        )
     wide = part.kind != "threshold" and figure.high - figure.low > 2 * part.band
     if verdict == UNDECIDED and wide:
         text += f", and this edition cannot settle it, its interval is wider than ±{part.band:g}"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
 
-from aligned.knowledge import KnowledgeBase
+from aligned.knowledge import STATES, KnowledgeBase
 from companion.parallel import side_by_side
 from companion.pathways.enrichment import (
     GeneSets,
@@ -26,14 +26,18 @@ from companion.pathways.enrichment import (
     recovery,
 )
 from companion.recovery import states
+from companion.statistics import interval
 
 __all__ = [
     "LEVEL",
     "STATISTICS",
+    "VERDICTS",
     "Comparison",
     "Ruler",
     "Scores",
     "compare",
+    "ends",
+    "held",
     "matched_edits",
     "random_edits",
     "scattered",
@@ -48,27 +52,14 @@ STATISTICS = {
     "influence": "normalised enrichment score (NES) of genes ranked by regulatory influence",
 }
 
+#: What may become of a pathway; see `compare`.
+VERDICTS = ("unchanged", "gained", "lost", "undecided")
+
 #: False discovery rate of all calls.
 LEVEL = 0.05
 
-#: State of a pair as two bits: 1 activation, 2 inhibition.
-BITS = {"0": 0, "+": 1, "-": 2, "+-": 3}
-
 
 # ---------------------------------------------------------------------------- edited networks
-
-
-def _with_states(kb: KnowledgeBase, pairs_state: Int8, evidence: str) -> KnowledgeBase:
-    """A network with these pairs and the old self-loops (`KnowledgeBase.with_state`, faster)."""
-    edges = kb.to_edges()
-    parts = [edges[edges["source"] == edges["target"]]]
-    regulators, genes = np.array(kb.regulators, dtype=object), np.array(kb.genes, dtype=object)
-    for sign, bit in ((1, 1), (-1, 2)):
-        row, column = np.nonzero(pairs_state & bit)
-        pairs = {"source": regulators[row], "target": genes[column], "sign": np.int8(sign)}
-        parts.append(pd.DataFrame({**pairs, "evidence": evidence}))
-    joined = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return KnowledgeBase(joined, kb.genes, kb.regulators, kb.names, kb.report)
 
 
 def matched_edits(
@@ -128,7 +119,7 @@ def matched_edits(
         i = row_of.get(str(source))
         places = np.zeros(0, int)
         if i is not None:
-            places = np.flatnonzero((before[i] == BITS[str(old)]) & (known == seen))
+            places = np.flatnonzero((before[i] == STATES.index(str(old))) & (known == seen))
             places = places[places != kb.regulator_index[i]]
         if len(places) < len(group):
             raise ValueError(
@@ -136,8 +127,8 @@ def matched_edits(
                 f"{len(places)} such pairs; give edits made by kb.changes_to(other) on this kb."
             )
         drawn = rng.choice(places, size=len(group), replace=False)
-        after[i, drawn] = [BITS[str(state)] for state in group["after"]]
-    return _with_states(kb, after, "random edit")
+        after[i, drawn] = [STATES.index(state) for state in group["after"]]
+    return kb.with_state(after, evidence="random edit")
 
 
 def held(kb: KnowledgeBase, sets: GeneSets, level: float = LEVEL) -> set[tuple[str, str]]:
@@ -157,12 +148,11 @@ def scattered(kb: KnowledgeBase, sets: GeneSets, seed: int, level: float = LEVEL
     rng = np.random.default_rng(seed)
     members = dict(zip(sets.names, sets.members, strict=True))
     after = states(kb)
-    row_of = {gene: i for i, gene in enumerate(kb.regulators)}
     holds: dict[str, list[str]] = {}
     for source, name in sorted(held(kb, sets, level)):
         holds.setdefault(source, []).append(name)
     for source, names in holds.items():
-        i = row_of[source]
+        i = kb.regulators.index(source)
         inside = np.unique(np.concatenate([members[name] for name in names]))
         moved = inside[after[i, inside] > 0]
         room = np.setdiff1d(sets.universe, [*inside, *np.flatnonzero(after[i])])
@@ -171,7 +161,7 @@ def scattered(kb: KnowledgeBase, sets: GeneSets, seed: int, level: float = LEVEL
         signs = after[i, moved[:count]].copy()
         after[i, moved] = 0
         after[i, rng.choice(room, size=count, replace=False)] = signs
-    return _with_states(kb, after, "scattered")
+    return kb.with_state(after, evidence="scattered")
 
 
 # ------------------------------------------------------------------------------ the comparison
@@ -240,11 +230,11 @@ class Ruler:
         rows = [half for halves in self.halves.seeds for half in halves]
         ranking = influence(kb, self.damping)
         halves = preranked(ranking, self.sets.universe, rows, permutations=1, seed=self.seed)
-        es = halves["es"].to_numpy().reshape(len(self.sets.names), -1)
-        scale = np.divide(whole["nes"], whole["es"]).replace([np.inf, -np.inf], np.nan).fillna(0)
+        es = halves["es"].to_numpy().reshape(len(whole), -1)
+        scale = (whole["nes"] / whole["es"].where(whole["es"] != 0)).fillna(0).to_numpy()
         return Scores(
             {"recovery": recovered.mean(axis=1), "influence": whole["nes"].to_numpy()},
-            {"recovery": recovered, "influence": es * scale.to_numpy()[:, None]},
+            {"recovery": recovered, "influence": es * scale[:, None]},
         )
 
 
@@ -334,54 +324,62 @@ def compare(original: Scores, other: Scores, ruler: Ruler, null: Mapping[str, Fl
             ``unchanged``: the whole interval lies within the bound. Else ``lost`` or ``gained``
             where q ≤ `LEVEL`, else ``undecided``.
     """
-    rows = pd.concat(
-        [_change_rows(name, original, other, ruler, null[name]) for name in STATISTICS],
-        ignore_index=True,
-    )
+    found = [_one_statistic(name, original, other, ruler, null[name]) for name in STATISTICS]
+    rows, overall, moved = (pd.concat(t, ignore_index=True) for t in zip(*found, strict=True))
     rows["q"] = false_discovery_control(rows["p"])
     rows["q_random"] = false_discovery_control(rows["p_random"])
     bound = rows["statistic"].map(dict(ruler.bounds))
     within = (rows["low"] >= -bound) & (rows["high"] <= bound)
-    moved = np.where(rows["change"] < 0, "lost", "gained")
-    rows["verdict"] = np.where(
-        within, "unchanged", np.where(rows["q"] <= LEVEL, moved, "undecided")
-    )
-    overall = pd.DataFrame(
-        [
-            {"statistic": name, **_overall(part["change"].to_numpy(), null[name], ruler.seed)}
-            for name, part in rows.groupby("statistic", sort=False)
-        ]
-    )
+    way = np.where(rows["change"] < 0, "lost", "gained")
+    sure = np.where(rows["q"] <= LEVEL, way, "undecided")
+    rows["verdict"] = np.where(within, "unchanged", sure)
     overall["flagged"] = overall["p_overall"] <= LEVEL / len(overall)
     overall["bound"] = overall["statistic"].map(dict(ruler.bounds))
-    return Comparison(rows.drop(columns="p"), overall, _moved(rows, ruler, null))
+    return Comparison(rows.drop(columns="p"), overall, moved)
 
 
-def _change_rows(
+def _one_statistic(
     name: str, original: Scores, other: Scores, ruler: Ruler, null: Float
-) -> pd.DataFrame:
-    start, end = original.whole[name], other.whole[name]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Of one statistic: its rows of ``changes``, ``overall`` and ``moved``."""
+    start, end, n = original.whole[name], other.whole[name], len(ruler.sets.names)
     change = end - start
     error = (other.halves[name] - original.halves[name]).std(axis=1, ddof=1)
-    z = np.divide(change, error, out=np.zeros_like(change), where=error > 0)
     low, high = np.quantile(null, [0.025, 0.975], axis=0)
-    return pd.DataFrame(
-        {
-            "statistic": name,
-            "pathway": list(ruler.sets.names),
-            "size": ruler.sets.sizes,
-            "start": start,
-            "end": end,
-            "change": change,
-            "low": change - 1.96 * error,
-            "high": change + 1.96 * error,
-            "p": 2 * norm.sf(np.abs(z)),
-            "random": null.mean(axis=0),
-            "random_low": low,
-            "random_high": high,
-            "p_random": _permutation_p(change, null),
-        }
+    ours, theirs = _standardised(change, null)
+    rows = {
+        "size": ruler.sets.sizes,
+        "start": start,
+        "end": end,
+        "change": change,
+        "low": change - 1.96 * error,
+        "high": change + 1.96 * error,
+        "p": 2 * norm.sf(np.abs(_ratio(change, error))),
+        "random": null.mean(axis=0),
+        "random_low": low,
+        "random_high": high,
+        "p_random": _permutation_p(ours, theirs.ravel()),
+    }
+    draws = np.random.default_rng(ruler.seed).multinomial(n, np.full(n, 1 / n), size=1000)
+    p = float(_permutation_p(ours.mean(), theirs.mean(axis=1)))
+    overall = {"change": change.mean(), **ends("", draws @ change / n)}
+    overall |= {"random": null.mean(), **ends("random_", null.mean(axis=1)), "p_overall": p}
+    moved = []
+    for bound in ruler.bounds[name] * np.array([0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]):
+        within = (np.abs(null) <= bound).mean(axis=1)
+        share = (np.abs(change) <= bound).mean()
+        random = {"random": within.mean(), **ends("random_", within)}
+        moved.append({"statistic": name, "bound": bound, "share": share, **random})
+    return (
+        pd.DataFrame({"statistic": name, "pathway": list(ruler.sets.names), **rows}),
+        pd.DataFrame([{"statistic": name, **overall}]),
+        pd.DataFrame(moved),
     )
+
+
+def ends(prefix: str, draws: Float) -> dict[str, float]:
+    """The 95% interval of draws as two columns."""
+    return dict(zip((f"{prefix}low", f"{prefix}high"), interval(draws), strict=True))
 
 
 def _standardised(change: Float, null: Float) -> tuple[Float, Float]:
@@ -404,48 +402,7 @@ def _ratio(part: Float, whole: Float) -> Float:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def _permutation_p(change: Float, null: Float) -> Float:
-    """Two-sided p of every pathway, random changes of all pathways pooled."""
-    ours, theirs = _standardised(change, null)
-    pool = np.sort(theirs.ravel())
-    beyond = len(pool) - np.searchsorted(pool, ours - 1e-12)
-    return (1 + beyond) / (1 + len(pool))
-
-
-def _overall(change: Float, null: Float, seed: int, n_boot: int = 1000) -> dict[str, float]:
-    """All pathways together: mean change, and the mean standardised size against random edits'."""
-    n = len(change)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_boot)
-    low, high = np.quantile(draws @ change / n, [0.025, 0.975])
-    random_low, random_high = np.quantile(null.mean(axis=1), [0.025, 0.975])
-    ours, theirs = (size.mean(axis=-1) for size in _standardised(change, null))
-    return {
-        "change": float(change.mean()),
-        "low": float(low),
-        "high": float(high),
-        "random": float(null.mean()),
-        "random_low": float(random_low),
-        "random_high": float(random_high),
-        "p_overall": float((1 + (theirs >= ours - 1e-12).sum()) / (1 + len(theirs))),
-    }
-
-
-def _moved(rows: pd.DataFrame, ruler: Ruler, null: Mapping[str, Float]) -> pd.DataFrame:
-    found = []
-    for name, part in rows.groupby("statistic", sort=False):
-        change, random = np.abs(part["change"].to_numpy()), np.abs(null[str(name)])
-        for share in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0):
-            bound = share * ruler.bounds[str(name)]
-            theirs = (random <= bound).mean(axis=1)
-            low, high = np.quantile(theirs, [0.025, 0.975])
-            found.append(
-                {
-                    "statistic": name,
-                    "bound": bound,
-                    "share": float((change <= bound).mean()),
-                    "random": float(theirs.mean()),
-                    "random_low": float(low),
-                    "random_high": float(high),
-                }
-            )
-    return pd.DataFrame(found)
+def _permutation_p(ours: npt.ArrayLike, pool: Float) -> Float:
+    """Share of the random sizes that are at least as large as each of ours, ours counted."""
+    beyond = len(pool) - np.searchsorted(np.sort(pool), np.asarray(ours) - 1e-12)
+    return np.asarray((1 + beyond) / (1 + len(pool)))

@@ -162,23 +162,20 @@ def over_representation(kb: KnowledgeBase, sets: GeneSets, min_regulon: int = 5)
     regulon = pairs @ inside
     tested = np.flatnonzero(regulon >= min_regulon)
     overlap = (pairs[tested] @ sets.matrix(len(kb.genes)).T).toarray()
-    size, drawn, total = sets.sizes[None, :], regulon[tested][:, None], len(sets.universe)
-    p = np.ones(overlap.shape)  # where nothing overlaps
-    row, column = np.nonzero(overlap)
-    cases = np.stack([overlap[row, column], size[0, column], drawn[row, 0]])
-    once, which = np.unique(cases, axis=1, return_inverse=True)  # many pairs ask the same
-    p[row, column] = hypergeom.sf(once[0] - 1, total, once[1], once[2])[which.ravel()]
-    table = pd.DataFrame(
-        {
-            "regulator": np.repeat(np.array(kb.regulators, dtype=object)[tested], len(sets.names)),
-            "pathway": np.tile(np.array(sets.names, dtype=object), len(tested)),
-            "overlap": overlap.ravel(),
-            "regulon": np.broadcast_to(drawn, overlap.shape).ravel(),
-            "size": np.broadcast_to(size, overlap.shape).ravel(),
-            "expected": (drawn * size / total).ravel(),
-            "p": p.ravel(),
-        }
+    index = pd.MultiIndex.from_product(
+        [np.array(kb.regulators, dtype=object)[tested], sets.names], names=["regulator", "pathway"]
     )
+    table = pd.DataFrame({"overlap": overlap.ravel()}, index).reset_index()
+    table["regulon"] = np.repeat(regulon[tested], len(sets.names))
+    table["size"] = np.tile(sets.sizes, len(tested))
+    total = len(sets.universe)
+    table["expected"] = table["regulon"] * table["size"] / total
+    some = table["overlap"] > 0  # many pairs ask the same
+    cases = table.loc[some, ["overlap", "size", "regulon"]]
+    once, which = np.unique(cases, axis=0, return_inverse=True)
+    table["p"] = 1.0
+    p = hypergeom.sf(once[:, 0] - 1, total, once[:, 1], once[:, 2])
+    table.loc[some, "p"] = p[which.ravel()]
     return table.assign(q=false_discovery_control(table["p"]) if len(table) else [])
 
 
@@ -380,26 +377,19 @@ class Halves:
 
     def matched(self, kb: KnowledgeBase, seed: int = 0) -> Halves:
         """Random sets instead: per set and split a fresh one whose genes have equal degrees."""
-        rng = np.random.default_rng([seed, 1])
-        places = degree(kb)
+        rng, degrees = np.random.default_rng([seed, 1]), degree(kb)
         drawn = [
-            np.stack([degree_matched(np.append(s, t), places, self.universe, rng) for s, t in both])
-            for both in (
-                zip(*pair, strict=True) for pair in zip(self.seeds, self.tests, strict=True)
-            )
+            np.stack([degree_matched(m, degrees, self.universe, rng) for m in np.hstack(both)])
+            for both in zip(self.seeds, self.tests, strict=True)
         ]
         return self._deal(drawn, self.universe, seed)
 
     @classmethod
     def _deal(cls, drawn: list[Int], universe: Int, seed: int) -> Halves:
         rng = np.random.default_rng([seed, 2])
-        mixed = [rng.permuted(rows, axis=1) for rows in drawn]
-        cut = [(rows.shape[1] + 1) // 2 for rows in mixed]
-        return cls(
-            tuple(rows[:, :c] for rows, c in zip(mixed, cut, strict=True)),
-            tuple(rows[:, c:] for rows, c in zip(mixed, cut, strict=True)),
-            universe,
-        )
+        halves = [np.array_split(rng.permuted(rows, axis=1), 2, axis=1) for rows in drawn]
+        seeds, tests = zip(*halves, strict=True)
+        return cls(seeds, tests, universe)
 
 
 def degree_matched(genes: Int, degrees: Int, universe: Int, rng: np.random.Generator) -> Int:
@@ -470,12 +460,13 @@ def recovery(
 
 def _area_under_curve(visits: npt.NDArray[np.float32], tests: Int) -> Float:
     """AUROC per column; rows below 0 (the seeds) are not ranked."""
-    n_tests = tests.shape[1]
+    n_tests, seeds = tests.shape[1], (visits < 0).sum(axis=0)
     hit = np.take_along_axis(visits, tests.T, axis=0)  # (tests, splits)
     columns = list(zip(np.sort(visits, axis=0).T, hit.T, strict=True))
-    below = np.array([np.searchsorted(column, own, "left").sum() for column, own in columns])
-    up_to = np.array([np.searchsorted(column, own, "right").sum() for column, own in columns])
-    seeds = (visits < 0).sum(axis=0)
+    below, up_to = (
+        np.array([np.searchsorted(column, own, side).sum() for column, own in columns])
+        for side in ("left", "right")
+    )
     # ties count half; less the seeds, less the tests among themselves
     wins = (below + up_to) / 2 - n_tests * seeds - n_tests**2 / 2
     return wins / (n_tests * (len(visits) - seeds - n_tests))
@@ -484,14 +475,9 @@ def _area_under_curve(visits: npt.NDArray[np.float32], tests: Int) -> Float:
 def _area_under_precision(visits: npt.NDArray[np.float32], tests: Int) -> Float:
     """Average precision per column; rows below 0 (the seeds) are not ranked."""
     truth = np.zeros(visits.shape, dtype=bool)
-    truth[tests, np.arange(len(tests))[:, None]] = True
-    ranked = visits >= 0
-    return np.array(
-        [
-            average_precision_score(truth[ranked[:, j], j], visits[ranked[:, j], j])
-            for j in range(visits.shape[1])
-        ]
-    )
+    np.put_along_axis(truth, tests.T, True, axis=0)
+    columns = zip(truth.T, visits.T, strict=True)
+    return np.array([average_precision_score(t[v >= 0], v[v >= 0]) for t, v in columns])
 
 
 def _pairs(kb: KnowledgeBase) -> sp.csr_array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from aligned.knowledge import KnowledgeBase
 from companion.pathways.changes import held
 from companion.pathways.enrichment import GeneSets
+from companion.recovery import states
+from companion.statistics import interval
 
 __all__ = ["GAP", "RELATIONS", "meaning_table", "neighbours", "relations"]
 
@@ -62,7 +63,7 @@ def relations(
     imodulons : DataFrame, optional
         ``imodulon, gene``, a row per membership.
     """
-    pairs = (kb.r_pos + kb.r_neg).toarray()
+    pairs = states(kb) > 0
     found = _shared(kb, sets, "same pathway", "pathway of the regulon")
     if imodulons is not None:
         members = imodulons.groupby("imodulon", sort=False)["gene"].agg(list).to_dict()
@@ -78,7 +79,7 @@ def relations(
         beside[:, left] |= pairs[:, right]
         found["beside a known target"] = beside
     if other is not None:
-        found["in the other network"] = _rows_in(other, kb)
+        found["in the other network"] = states(other, kb.regulators) > 0
     return found
 
 
@@ -118,23 +119,13 @@ def _shared(kb: KnowledgeBase, sets: GeneSets, same: str, of_regulon: str) -> di
     """Pairs in one set; and pairs whose gene is in a set that the regulon over-represents."""
     member = sets.matrix(len(kb.genes))
     holds = np.zeros((len(kb.regulators), len(sets.names)), dtype=np.int64)
-    row_of = {gene: i for i, gene in enumerate(kb.regulators)}
-    place = {name: j for j, name in enumerate(sets.names)}
     for source, name in held(kb, sets):
-        holds[row_of[source], place[name]] = 1
+        holds[kb.regulators.index(source), sets.names.index(name)] = 1
     both = (member[:, kb.regulator_index].T, sp.csr_array(holds))
     return {
         name: (rows @ member).toarray() > 0
         for name, rows in zip((same, of_regulon), both, strict=True)
     }
-
-
-def _rows_in(other: KnowledgeBase, kb: KnowledgeBase) -> Bool:
-    """Pairs of another network over the same genes, in the rows of this one."""
-    pairs = np.zeros((len(kb.regulators), len(kb.genes)), dtype=bool)
-    theirs = pd.Index(other.regulators).get_indexer(pd.Index(kb.regulators))
-    pairs[theirs >= 0] = (other.r_pos + other.r_neg).toarray()[theirs[theirs >= 0]]
-    return pairs
 
 
 def meaning_table(
@@ -181,70 +172,34 @@ def meaning_table(
             f"the added edge {lost['source']} → {lost['target']} is between genes that are no "
             "regulator and gene of this network; give edits made by kb.changes_to(other) on it."
         )
-    pairs = (kb.r_pos + kb.r_neg).toarray()
+    pairs = states(kb) > 0
     classes = np.floor(2 * np.log2(1 + pairs.sum(axis=0))).astype(int)
-    possible = np.asarray(targets, dtype=bool)
     clusters, group = np.unique(row, return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(
-        len(clusters), np.full(len(clusters), 1 / len(clusters)), size=n_boot
-    )
+    n = len(clusters)
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_boot)
+    # an urn per regulator and class of in-degree: pairs that it could have been given
+    free = np.asarray(targets, dtype=bool) & ~pairs[clusters]
+    free[np.arange(n), kb.regulator_index[clusters]] = False
+    of_class = np.eye(classes.max() + 1, dtype=np.int64)[classes]
+    urn, drawn = free @ of_class, np.zeros((n, of_class.shape[1]), dtype=np.int64)
+    np.add.at(drawn, (group, classes[column]), 1)
     table = []
     for name, relation in related.items():
         hit = relation[row, column].astype(float)
-        urns = _urns(relation, row, column, pairs, classes, possible, kb.regulator_index)
-        expected = urns.expected
+        fitting = (free & relation[clusters]) @ of_class
+        expected = (fitting / np.maximum(urn, 1))[group, classes[column]]
         excess = np.bincount(group, hit - expected)
-        resampled = (draws @ excess) / (draws @ np.bincount(group))
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        p = urns.p(int(hit.sum()), np.random.default_rng([seed, 1]))
+        low, high = interval((draws @ excess) / (draws @ np.bincount(group)))
+        p = _urn_p(int(hit.sum()), fitting, urn, drawn, np.random.default_rng([seed, 1]))
         found = (hit.mean(), expected.mean(), (hit - expected).mean(), low, high, p)
-        head = (name, len(added), len(clusters))
-        table.append(dict(zip(columns, [*head, *map(float, found)], strict=True)))
+        table.append((name, len(added), n, *map(float, found)))
     return pd.DataFrame(table, columns=columns)
 
 
-@dataclass(frozen=True)
-class _Urns:
-    """Per regulator and in-degree class: pairs to draw from, related ones, and how many are drawn.
-
-    ``expected`` is the share of related pairs in the urn of each added edge.
-    """
-
-    expected: npt.NDArray[np.float64]
-    related: Index
-    others: Index
-    drawn: Index
-
-    def p(self, found: int, rng: np.random.Generator) -> float:
-        """Share of draws with at least as many related pairs, this one counted."""
-        hits = np.zeros(DRAWS, dtype=np.int64)
-        for related, others, drawn in zip(self.related, self.others, self.drawn, strict=True):
-            if related:
-                hits += rng.hypergeometric(related, others, min(drawn, related + others), DRAWS)
-        return float((1 + (hits >= found).sum()) / (1 + DRAWS))
-
-
-def _urns(
-    relation: Bool,
-    row: npt.NDArray[np.intp],
-    column: npt.NDArray[np.intp],
-    pairs: Bool,
-    classes: npt.NDArray[np.int_],
-    possible: Bool,
-    own: npt.NDArray[np.intp],
-) -> _Urns:
-    """What each added edge is compared with."""
-    expected = np.zeros(len(row))
-    parts: list[Index] = []
-    for i in np.unique(row):
-        free = possible & ~pairs[i]
-        free[own[i]] = False
-        count = np.bincount(classes[free], minlength=classes.max() + 1)
-        hits = np.bincount(classes[free], relation[i][free], minlength=classes.max() + 1)
-        mine = row == i
-        expected[mine] = (hits / np.maximum(count, 1))[classes[column[mine]]]
-        drawn = np.bincount(classes[column[mine]], minlength=len(count))
-        some = drawn > 0
-        parts.append(np.stack([hits, count - hits, drawn], axis=1)[some].astype(np.intp))
-    related, others, taken = np.concatenate(parts).T
-    return _Urns(expected, related, others, taken)
+def _urn_p(found: int, fitting: Index, urn: Index, drawn: Index, rng: np.random.Generator) -> float:
+    """Share of draws from the urns with at least as many fitting pairs, this one counted."""
+    hits = np.zeros(DRAWS, dtype=np.int64)
+    for place in np.argwhere((drawn > 0) & (fitting > 0)):
+        good, every, taken = (numbers[tuple(place)] for numbers in (fitting, urn, drawn))
+        hits += rng.hypergeometric(good, every - good, min(taken, every), DRAWS)
+    return float((1 + (hits >= found).sum()) / (1 + DRAWS))

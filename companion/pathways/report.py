@@ -7,9 +7,11 @@ import re
 import numpy as np
 import pandas as pd
 
+from companion.edits import kind_of
 from companion.pathways.changes import LEVEL, STATISTICS
 from companion.pathways.meaning import DRAWS
 from companion.pathways.run import PathwayTables
+from companion.statistics import with_interval
 
 __all__ = [
     "answer",
@@ -49,36 +51,34 @@ def short(pathway: str, width: int = 38) -> str:
 
 def network_table(tables: PathwayTables) -> pd.DataFrame:
     """Every network: what it is, its edits, and what became of the pathways (text)."""
-    rows = []
-    for name, what, pairs, added, dropped, flipped in tables.networks.itertuples(
-        index=False, name=None
-    ):
-        row = {
-            "network": name,
-            "what it is": what,
-            "pairs": f"{pairs:,}",
-            "added / dropped / flipped": f"{added:,} / {dropped:,} / {flipped:,}",
-        }
-        for statistic in STATISTICS:
-            shares = shares_of(tables, name, statistic)
-            row[f"unchanged, {statistic}"] = with_interval(shares.loc["unchanged"])
-            row[f"lost or gained, {statistic}"] = (
-                f"{shares.loc['lost', 'pathways']} / {shares.loc['gained', 'pathways']}"
-            )
-        rows.append(row)
-    return pd.DataFrame(rows)
+    edits = tables.networks[["added", "dropped", "flipped"]].map("{:,}".format)
+    table = tables.networks[["network", "what", "pairs"]].rename(columns={"what": "what it is"})
+    table["pairs"] = table["pairs"].map("{:,}".format)
+    table["added / dropped / flipped"] = edits.agg(" / ".join, axis=1)
+    for statistic in STATISTICS:
+        shares = [shares_of(tables, name, statistic) for name in table["network"]]
+        table[f"unchanged, {statistic}"] = [with_interval(s.loc["unchanged"]) for s in shares]
+        table[f"lost or gained, {statistic}"] = [
+            f"{s.loc['lost', 'pathways']} / {s.loc['gained', 'pathways']}" for s in shares
+        ]
+    return table
 
 
 def change_rows(
     tables: PathwayTables, statistic: str, network: str = "refined", ends: int = 12
 ) -> pd.DataFrame:
     """Ranked changes for `companion.plot.plot_pathways`: the largest falls and rises."""
-    rows = tables.changes
-    rows = rows[(rows["network"] == network) & (rows["statistic"] == statistic)]
+    rows = _changes(tables, network, statistic)
     rows = rows.sort_values(["change", "pathway"], ascending=[False, True], ignore_index=True)
     if len(rows) > 2 * ends:
         rows = pd.concat([rows[:ends], rows[-ends:]], ignore_index=True)
-    return rows.assign(label=[f"{short(p)} ({n})" for p, n in zip(rows["pathway"], rows["size"])])  # noqa: B905
+    sizes = rows["size"].astype(str)
+    return rows.assign(label=rows["pathway"].map(short) + " (" + sizes + ")")
+
+
+def _changes(tables: PathwayTables, network: str, statistic: str) -> pd.DataFrame:
+    rows = tables.changes
+    return rows[(rows["network"] == network) & (rows["statistic"] == statistic)]
 
 
 def nes_rows(tables: PathwayTables, network: str = "refined", most: int = 12) -> pd.DataFrame:
@@ -97,9 +97,7 @@ def nes_rows(tables: PathwayTables, network: str = "refined", most: int = 12) ->
         "enriched in neither",
     )
     moved = (after - before).abs()
-    tested = tables.changes
-    tested = tested[(tested["network"] == network) & (tested["statistic"] == "influence")]
-    tested = tested.set_index("pathway").loc[wide.index]
+    tested = _changes(tables, network, "influence").set_index("pathway").loc[wide.index]
     striking = tested["verdict"].isin(["lost", "gained"]) | (tested["q_random"] <= LEVEL)
     striking |= (moved > bound) | (was != is_now)
     named = striking & (moved.where(striking).rank(ascending=False, method="first") <= most)
@@ -112,26 +110,22 @@ def nes_rows(tables: PathwayTables, network: str = "refined", most: int = 12) ->
 
 def recovery_rows(tables: PathwayTables) -> pd.DataFrame:
     """Recovery per network as text: mean, degree-matched null, and what is left beyond it."""
-    rows = []
-    for (name, measure), part in tables.recovery.groupby(["network", "measure"], sort=False):
-        found = part.iloc[0]
-        texts = {
-            label: f"{found[f'{p}mean']:.3f} [{found[f'{p}low']:.3f}, {found[f'{p}high']:.3f}]"
-            for label, p in (("pathways", ""), ("null", "null_"), ("beyond the null", "excess_"))
-        }
-        rows.append({"network": name, "measure": measure, **texts})
-    return pd.DataFrame(rows)
+    table = tables.recovery[["network", "measure"]].copy()
+    for label, kind in (("pathways", ""), ("null", "null_"), ("beyond the null", "excess_")):
+        values = tables.recovery[[f"{kind}mean", f"{kind}low", f"{kind}high"]]
+        table[label] = ["{:.3f} [{:.3f}, {:.3f}]".format(*row) for row in values.to_numpy()]
+    return table
 
 
 def topology_rows(tables: PathwayTables) -> pd.DataFrame:
     """Topology as text, measures in rows; nulls with their range in brackets."""
-    columns: dict[str, dict[str, str]] = {}
-    for row in tables.topology.itertuples(index=False):
-        columns.setdefault(row.network, {})[row.measure] = _figure(row.value)
-        if row.null != "none":
-            text = f"{_figure(row.null_mean)} [{_figure(row.null_low)}, {_figure(row.null_high)}]"
-            columns.setdefault(f"{row.network}: {row.null}", {})[row.measure] = text
-    return pd.DataFrame(columns).rename_axis("measure").reset_index()
+    columns: dict[str, pd.Series] = {}
+    for name, rows in tables.topology.set_index("measure").groupby("network", sort=False):
+        columns[str(name)] = rows["value"].map(_figure)
+        if (null := rows["null"].iloc[0]) != "none":
+            mean, low, high = (rows[f"null_{end}"].map(_figure) for end in ("mean", "low", "high"))
+            columns[f"{name}: {null}"] = mean + " [" + low + ", " + high + "]"
+    return pd.DataFrame(columns).reset_index()
 
 
 def _figure(value: float) -> str:
@@ -141,23 +135,18 @@ def _figure(value: float) -> str:
 def regulon_rows(tables: PathwayTables, most: int = 12) -> pd.DataFrame:
     """Regulator-pathway pairs that were lost or gained by refinement, strongest first."""
     table = tables.regulon_pairs
-    cut = -np.log10(LEVEL)
-    was = table["minus_log10_q_original"] >= cut
-    now = table["minus_log10_q_refined"] >= cut
-    table = table.assign(
-        what=np.select([was & now, was & ~now], ["kept", "lost"], "gained"),
-        strength=table[["minus_log10_q_original", "minus_log10_q_refined"]].max(axis=1),
-    )
-    table = table[table["what"] != "kept"].sort_values("strength", ascending=False)[:most]
+    strength = table[["minus_log10_q_original", "minus_log10_q_refined"]]
+    held = strength >= -np.log10(LEVEL)
+    changed = held["minus_log10_q_original"] != held["minus_log10_q_refined"]
+    order = strength.max(axis=1)[changed].sort_values(ascending=False).index[:most]
+    table, was = table.loc[order], held.loc[order, "minus_log10_q_original"]
+    before, after = (table[f"overlap_{name}"].astype(str) for name in ("original", "refined"))
     return pd.DataFrame(
         {
             "regulator": table["name"],
             "pathway": table["pathway"],
-            "what": table["what"],
-            "genes before → after": [
-                f"{a} → {b}"
-                for a, b in zip(table["overlap_original"], table["overlap_refined"])  # noqa: B905
-            ],
+            "what": was.map({True: "lost", False: "gained"}),
+            "genes before → after": before + " → " + after,
             "-log10 q before": table["minus_log10_q_original"].abs().round(1),  # no -0.0
             "-log10 q after": table["minus_log10_q_refined"].abs().round(1),
         }
@@ -170,13 +159,8 @@ def module_drawing(tables: PathwayTables, most: int = 12) -> tuple[pd.DataFrame,
     At most ``most`` regulators are shown: those with an edit first, then those with most targets
     here. Both columns are ordered so that edges cross little.
     """
-    edges = tables.module.copy()
-    changed = edges["before"] != edges["after"]
-    edges["kind"] = np.select(
-        [~changed, edges["before"] == "0", edges["after"] == "0"],
-        ["kept", "added", "dropped"],
-        "flipped",
-    )
+    edges = tables.module.assign(kind=kind_of(tables.module))
+    changed = edges["kind"] != "kept"
     weight = changed.groupby(edges["source"]).sum() * 1000 + edges.groupby("source").size()
     order = sorted(weight.index, key=lambda gene: (-weight[gene], gene))
     edges = edges[edges["source"].isin(order[:most])].reset_index(drop=True)
@@ -216,13 +200,10 @@ def _by_neighbours(
 
 
 def shares_of(tables: PathwayTables, network: str, statistic: str) -> pd.DataFrame:
+    """Rows of ``shares`` of one network and statistic, by verdict."""
     rows = tables.shares
     rows = rows[(rows["network"] == network) & (rows["statistic"] == statistic)]
     return rows.set_index("verdict")
-
-
-def with_interval(row: pd.Series) -> str:
-    return f"{row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
 
 
 def same_bound(tables: PathwayTables, statistic: str) -> pd.Series:
@@ -258,10 +239,12 @@ def answer(tables: PathwayTables) -> str:
     parts.append(f"{texts[0]}, and {texts[1]}.")
     flags = tables.overall.set_index(["network", "statistic"])
     mean = flags.loc[("refined", "recovery")]
+    ours, random = (
+        "{:+.3f} [{:+.3f}, {:+.3f}]".format(*mean[columns])
+        for columns in (["change", "low", "high"], ["random", "random_low", "random_high"])
+    )
     parts.append(
-        f"On average the recovery changes by {mean['change']:+.3f} [{mean['low']:+.3f}, "
-        f"{mean['high']:+.3f}], under as many random edits by {mean['random']:+.3f} "
-        f"[{mean['random_low']:+.3f}, {mean['random_high']:+.3f}]."
+        f"On average the recovery changes by {ours}, under as many random edits by {random}."
     )
     moved = [s for s in STATISTICS if flags.loc[("refined", s), "flagged"]]
     parts.append(

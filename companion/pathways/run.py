@@ -22,6 +22,7 @@ from aligned.data import Bundle, Rows, with_split
 from aligned.knowledge import KnowledgeBase
 from aligned.loop import Aligned
 from aligned.refine import RefineConfig, refine
+from companion.edits import kind_of, with_names
 from companion.loop.run import card_table
 from companion.pathways.changes import (
     STATISTICS,
@@ -33,12 +34,11 @@ from companion.pathways.changes import (
 )
 from companion.pathways.enrichment import GeneSets, Halves
 from companion.pathways.tables import (
-    distinct,
     enrichment_table,
     meaning,
     measured_genes,
     module_edges,
-    named,
+    of_each,
     overall_table,
     power_table,
     recovery_table,
@@ -214,21 +214,22 @@ def run_pathways(bundle: Bundle, settings: PathwaySettings, progress: bool = Tru
         measured = measured_genes(bundle)
         nulls = _nulls(kb, edits, ruler, settings, measured)
         bar.update()
-        first = distinct(nets)
-        scores = {name: ruler.scores(nets[name]) for name in dict.fromkeys(first.values())}
+        scores = of_each(nets, ruler.scores)
         start = scores["original"]
-        found = {n: compare(start, scores[first[n]], ruler, nulls[n]) for n in nets}
-        changes = stack(found, lambda c: c.changes)
-        shares = share_table(changes)
-        overall = overall_table(found)
+        found = {name: compare(start, scores[name], ruler, nulls[name]) for name in nets}
+        changes, overall, moved = (
+            stack({name: getattr(c, part) for name, c in found.items()})
+            for part in ("changes", "overall", "moved")
+        )
+        overall = overall_table(overall, changes)
         bar.update()
         tables = PathwayTables(
             card=_card(bundle, sets, settings),
             networks=_network_table(nets, edits),
-            shares=shares,
+            shares=share_table(changes),
             overall=overall,
             changes=changes,
-            moved=stack(found, lambda c: c.moved),
+            moved=moved,
             enrichment=enrichment_table(nets, ruler, settings.permutations),
             regulons=regulon_table(kb, nets, sets, nulls),
             regulon_pairs=regulon_pairs(kb, nets["refined"], sets),
@@ -237,7 +238,7 @@ def run_pathways(bundle: Bundle, settings: PathwaySettings, progress: bool = Tru
             topology=topology_table(
                 nets, edits["refined"], settings.n_topology, seed, settings.n_jobs, measured
             ),
-            edits=named(edits["refined"], kb),
+            edits=with_names(edits["refined"], kb),
             module=module_edges(kb, nets["refined"], sets, changes),
             power=power_table(changes, overall),
         )
@@ -300,17 +301,9 @@ def _nulls(
 def _network_table(nets: dict[str, KnowledgeBase], edits: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, net in nets.items():
-        before, after = edits[name]["before"], edits[name]["after"]
-        rows.append(
-            {
-                "network": name,
-                "what": NETWORKS[name],
-                "pairs": net.n_pairs,
-                "added": int((before == "0").sum()),
-                "dropped": int((after == "0").sum()),
-                "flipped": int(((before != "0") & (after != "0")).sum()),
-            }
-        )
+        made = kind_of(edits[name]).value_counts()
+        count = {kind: int(made.get(kind, 0)) for kind in ("added", "dropped", "flipped")}
+        rows.append({"network": name, "what": NETWORKS[name], "pairs": net.n_pairs, **count})
     return pd.DataFrame(rows)
 
 

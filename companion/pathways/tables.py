@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from scipy.stats import binomtest, false_discovery_control
 from aligned.data import Bundle
 from aligned.knowledge import KnowledgeBase
 from companion.editions.ecoli.expression import MEASURED
+from companion.edits import with_names
 from companion.parallel import side_by_side
-from companion.pathways.changes import LEVEL, Comparison, Ruler, held, matched_edits
+from companion.pathways.changes import LEVEL, VERDICTS, Ruler, ends, held, matched_edits
 from companion.pathways.enrichment import GeneSets, over_representation, recovery
 from companion.pathways.meaning import meaning_table, relations
 from companion.topology import rewired, topology
@@ -29,7 +31,7 @@ __all__ = [
     "meaning",
     "measured_genes",
     "module_edges",
-    "named",
+    "of_each",
     "overall_table",
     "power_table",
     "proportion",
@@ -43,6 +45,7 @@ __all__ = [
 
 Float = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
+Found = TypeVar("Found")
 
 #: Name of the added edges that no rebuilt response stands behind, in the table of their meaning.
 MEASURED_ONLY = "refined, measured only"
@@ -68,16 +71,22 @@ def measured_genes(bundle: Bundle) -> Bool:
     return measured
 
 
+def of_each(
+    nets: Mapping[str, KnowledgeBase], measure: Callable[[KnowledgeBase], Found], n_jobs: int = 1
+) -> dict[str, Found]:
+    """What is measured of every network; equal ones are measured once."""
+    first = distinct(nets)
+    once = list(dict.fromkeys(first.values()))
+    found = dict(zip(once, side_by_side(measure, [(nets[n],) for n in once], n_jobs), strict=True))
+    return {name: found[first[name]] for name in nets}
+
+
 # ------------------------------------------------------------------------------ the change tables
 
 
-def stack(
-    found: Mapping[str, Comparison], part: Callable[[Comparison], pd.DataFrame]
-) -> pd.DataFrame:
-    """One part of every comparison, with its network."""
-    return pd.concat(
-        [part(c).assign(network=name) for name, c in found.items()], ignore_index=True
-    ).pipe(lambda t: t[["network", *t.columns.drop("network")]])
+def stack(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of networks one below the other, the network's name first."""
+    return pd.concat(tables, names=["network"]).reset_index("network").reset_index(drop=True)
 
 
 def proportion(count: int, total: int) -> tuple[float, float, float]:
@@ -89,25 +98,19 @@ def proportion(count: int, total: int) -> tuple[float, float, float]:
 def share_table(changes: pd.DataFrame) -> pd.DataFrame:
     """Pathways by verdict: ``network, statistic, verdict, pathways, share, low, high``."""
     rows = []
-    for (network, statistic), part in changes.groupby(["network", "statistic"], sort=False):
-        for verdict in ("unchanged", "gained", "lost", "undecided"):
-            count = int((part["verdict"] == verdict).sum())
-            share, low, high = proportion(count, len(part))
-            where = {"network": network, "statistic": statistic, "verdict": verdict}
-            rows.append(where | {"pathways": count, "share": share, "low": low, "high": high})
-    return pd.DataFrame(rows)
+    for where, part in changes.groupby(["network", "statistic"], sort=False)["verdict"]:
+        for verdict in VERDICTS:
+            count = int((part == verdict).sum())
+            rows.append((*where, verdict, count, *proportion(count, len(part))))
+    names = ["network", "statistic", "verdict", "pathways", "share", "low", "high"]
+    return pd.DataFrame(rows, columns=names)
 
 
-def overall_table(found: Mapping[str, Comparison]) -> pd.DataFrame:
+def overall_table(overall: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     """Whether all pathways together moved more than under random edits, per network."""
-    table = stack(found, lambda c: c.overall)
-    beyond = {
-        (name, statistic): int((part["q_random"] <= LEVEL).sum())
-        for name, c in found.items()
-        for statistic, part in c.changes.groupby("statistic")
-    }
-    keys = zip(table["network"], table["statistic"], strict=True)
-    return table.assign(beyond=[beyond[key] for key in keys])
+    key = ["network", "statistic"]
+    beyond = (changes["q_random"] <= LEVEL).groupby([changes[k] for k in key]).sum()
+    return overall.join(beyond.rename("beyond"), on=key)
 
 
 def power_table(changes: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
@@ -117,13 +120,8 @@ def power_table(changes: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
     share = each.groupby("network").mean()
     flagged = overall.groupby("network")["flagged"].any()
     shown = ["original", "refined", "random edits", "modules destroyed"]
-    return pd.DataFrame(
-        {
-            "network": ["original, itself", *shown[1:]],
-            "share_changed": share.loc[shown].to_numpy(),
-            "flagged": flagged.loc[shown].to_numpy(),
-        }
-    )
+    table = pd.DataFrame({"share_changed": share, "flagged": flagged}).loc[shown]
+    return table.rename(index={"original": "original, itself"}).reset_index()
 
 
 def enrichment_table(
@@ -131,10 +129,7 @@ def enrichment_table(
 ) -> pd.DataFrame:
     """Preranked enrichment of every network: ``network, pathway, size, es, nes, p, q``."""
     careful = dataclasses.replace(ruler, permutations=permutations)
-    first = distinct(nets)
-    found = {name: careful.enrichment(nets[name]) for name in dict.fromkeys(first.values())}
-    tables = [found[first[name]].assign(network=name) for name in nets]
-    table = pd.concat(tables, ignore_index=True)
+    table = stack(of_each(nets, careful.enrichment))
     table["q"] = false_discovery_control(table["p"])
     return table[["network", "pathway", "size", "es", "nes", "p", "q"]]
 
@@ -152,7 +147,6 @@ def regulon_table(
         after = held(net, sets)
         share, low, high = proportion(len(before & after), max(1, len(before)))
         random = nulls[name]["kept"]
-        random_low, random_high = np.quantile(random, [0.025, 0.975])
         rows.append(
             {
                 "network": name,
@@ -164,8 +158,7 @@ def regulon_table(
                 "low": low,
                 "high": high,
                 "random": float(random.mean()),
-                "random_low": float(random_low),
-                "random_high": float(random_high),
+                **ends("random_", random),
             }
         )
     return pd.DataFrame(rows)
@@ -191,27 +184,19 @@ def recovery_table(
     nets: Mapping[str, KnowledgeBase], ruler: Ruler, n_jobs: int = 1
 ) -> pd.DataFrame:
     """Mean recovery over pathways, of ours and of degree-matched random sets."""
-    n_sets = len(ruler.sets.names)
-    draws = np.random.default_rng(ruler.seed).multinomial(
-        n_sets, np.full(n_sets, 1 / n_sets), size=1000
-    )
-    first = distinct(nets)
-    once = list(dict.fromkeys(first.values()))
-    recovered = list(side_by_side(_recovered, [(nets[name], ruler) for name in once], n_jobs))
-    found = dict(zip(once, recovered, strict=True))
+    n = len(ruler.sets.names)
+    draws = np.random.default_rng(ruler.seed).multinomial(n, np.full(n, 1 / n), size=1000)
     rows = []
-    for name in nets:
-        for measure, (ours, null) in found[first[name]].items():
+    for name, found in of_each(nets, partial(_recovered, ruler), n_jobs).items():
+        for measure, (ours, null) in found.items():
             row: dict[str, Any] = {"network": name, "measure": measure}
             for label, values in (("", ours), ("null_", null), ("excess_", ours - null)):
-                low, high = np.quantile(draws @ values / n_sets, [0.025, 0.975])
-                row[f"{label}mean"] = float(values.mean())
-                row[f"{label}low"], row[f"{label}high"] = float(low), float(high)
+                row |= {f"{label}mean": values.mean(), **ends(label, draws @ values / n)}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _recovered(net: KnowledgeBase, ruler: Ruler) -> dict[str, tuple[Float, Float]]:
+def _recovered(ruler: Ruler, net: KnowledgeBase) -> dict[str, tuple[Float, Float]]:
     """Per measure, the recovery of every set and of degree-matched random sets, each (P,)."""
     both = (ruler.halves, ruler.halves.matched(net, ruler.seed))
     found = {}
@@ -240,13 +225,11 @@ def meaning(
     if "imodulons" in data.uns and "expression_kind" in data.obs:
         own = ~edits["refined"]["source"].isin(_rebuilt(data))
         shown[MEASURED_ONLY] = edits["refined"][own]
-    parts = []
-    for name, made in shown.items():
-        added = made[made["before"] == "0"]
-        table = meaning_table(kb, added, related, measured, seed=seed)
-        parts.append(table.assign(network=name))
-    table = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
-    return table[["network", *table.columns.drop("network")]]
+    tables = {
+        name: meaning_table(kb, made[made["before"] == "0"], related, measured, seed=seed)
+        for name, made in shown.items()
+    }
+    return stack({name: t for name, t in tables.items() if len(t)} or tables)
 
 
 def _rebuilt(data: AnnData) -> set[str]:
@@ -270,41 +253,22 @@ def topology_table(
     and the largest value of the ``n``.
     """
     kb = nets["original"]
-    shown = ["original", "refined", "data alone", "Frobenius"]
-    first = distinct({name: nets[name] for name in shown})
-    once = list(dict.fromkeys(first.values()))
+    shown = {name: nets[name] for name in ("original", "refined", "data alone", "Frobenius")}
     seeds = [seed + 1 + i for i in range(n)]
-    jobs = [nets[name] for name in once]
-    jobs += [rewired(kb, s) for s in seeds]
-    jobs += [matched_edits(kb, edits, s, measured) for s in seeds]
-    values = list(side_by_side(topology, [(net,) for net in jobs], n_jobs))
-    own, rest = dict(zip(once, values, strict=False)), values[len(once) :]
-    nulls = {"original": ("rewired", rest[:n]), "refined": ("random edits", rest[n:])}
+    random = [rewired(kb, s) for s in seeds]
+    random += [matched_edits(kb, edits, s, measured) for s in seeds]
+    found = of_each(shown, topology, n_jobs)
+    drawn = list(side_by_side(topology, [(net,) for net in random], n_jobs))
+    nulls = {"original": ("rewired", drawn[:n]), "refined": ("random edits", drawn[n:])}
     rows = []
     for name in shown:
-        kind, theirs = nulls.get(name, ("none", []))
-        for measure, value in own[first[name]].items():
-            random = np.array([null[measure] for null in theirs] or [np.nan])
-            rows.append(
-                {
-                    "network": name,
-                    "measure": measure,
-                    "value": value,
-                    "null": kind,
-                    "null_mean": random.mean(),
-                    "null_low": random.min(),
-                    "null_high": random.max(),
-                }
-            )
+        null, theirs = nulls.get(name, ("none", []))
+        for measure, value in found[name].items():
+            values = np.array([one[measure] for one in theirs] or [np.nan])
+            about = {"network": name, "measure": measure, "value": value, "null": null}
+            reach = {"null_low": values.min(), "null_high": values.max()}
+            rows.append({**about, "null_mean": values.mean(), **reach})
     return pd.DataFrame(rows)
-
-
-def named(edits: pd.DataFrame, kb: KnowledgeBase) -> pd.DataFrame:
-    """Edits with the names people use."""
-    return edits.assign(
-        source_name=[kb.names.get(g, g) for g in edits["source"]],
-        target_name=[kb.names.get(g, g) for g in edits["target"]],
-    )
 
 
 def module_edges(
@@ -323,17 +287,8 @@ def module_edges(
     usable = (sets.sizes <= most_members) & (touched >= min(3, touched.max()))
     candidates = np.flatnonzero(usable if usable.any() else touched == touched.max())
     chosen = candidates[np.lexsort([-touched[candidates], mine["p_random"].iloc[candidates]])[0]]
-    members = set(genes[sets.members[chosen]])
-    old, new = (_edge_states(net, members) for net in (kb, refined))
-    table = old.merge(new, on=["source", "target"], how="outer", suffixes=("_x", "_y")).fillna("0")
-    table = table.rename(columns={"state_x": "before", "state_y": "after"})
+    states = pd.concat({"before": kb.pairs(), "after": refined.pairs()}, axis=1).fillna("0")
+    table = states.sort_index().reset_index()
+    table = table[table["target"].isin(genes[sets.members[chosen]])].reset_index(drop=True)
     table.insert(0, "pathway", sets.names[int(chosen)])
-    return named(table.sort_values(["source", "target"], ignore_index=True), kb)
-
-
-def _edge_states(kb: KnowledgeBase, members: set[Any]) -> pd.DataFrame:
-    """Pairs into these genes, with their state."""
-    empty = KnowledgeBase(kb.to_edges()[:0], kb.genes, kb.regulators, kb.names, kb.report)
-    pairs = empty.changes_to(kb)
-    pairs = pairs[pairs["target"].isin(members)]
-    return pairs.drop(columns="before").rename(columns={"after": "state"})
+    return with_names(table, kb)

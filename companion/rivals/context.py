@@ -125,13 +125,13 @@ class BoostedOnNetworkFeatures(LogisticOnNetworkFeatures):
 class ContextLogistic(Baseline):
     """The model of `aligned.context` alone: all that features bring, without adapter and loop.
 
-    Whatever alignment is credited with must stand above this line. `setting` says whether the
-    response to the same gene's opposite perturbation takes part.
+    Whatever alignment is credited with must stand above this line. `setting` are the groups of
+    features (`aligned.context.GROUPS`) that take part. Gene sets are not at a rival's hand.
     """
 
     name = "context, no knowledge of trust"
     description = "multinomial logistic regression per cell on all features of context, tuned"
-    settings = (tuple(group for group in GROUPS if group != "reverse"), tuple(GROUPS))
+    settings = (("habits", "edges", "neighbours", "coresponse"), tuple(GROUPS))
 
     def probabilities(self, train: Rows, rows: Rows) -> Float32 | None:
         context = Context(self.kb, self.measured, self.setting)

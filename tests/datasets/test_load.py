@@ -116,7 +116,7 @@ def test_failed_save_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     [
         (
             "ecolli",
-            r"'ecolli'; did you mean 'ecoli'\? Names: demo, ecoli, human_tf, human_unseen; or give",
+            r"'ecolli'; did you mean 'ecoli'\? Names: demo, ecoli, human_tf, human_unseen, y",
         ),
         ("mouse", r"no data set 'mouse'; .*Names: demo, ecoli, human_tf"),
         ("./nowhere", r"no file or folder './nowhere'; correct the path"),
@@ -198,4 +198,4 @@ def test_bad_gmt(tmp_path: Path, text: str) -> None:
 
 
 def test_names_are_the_editions_with_a_loader() -> None:
-    assert datasets.names() == ("demo", "ecoli", "human_tf", "human_unseen")
+    assert datasets.names() == ("demo", "ecoli", "human_tf", "human_unseen", "yeast_tf")

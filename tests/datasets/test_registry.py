@@ -176,7 +176,7 @@ def test_unknown_name_suggests_the_near_one(cache: Path) -> None:
 
 def test_every_line_of_the_registry_is_complete() -> None:
     known = registry.files()
-    assert len({file.name for file in known}) == len(known) == 22
+    assert len({file.name for file in known}) == len(known) == 41
     for file in known:
         assert file.url.startswith("https://")
         assert len(file.sha256) == 64
@@ -194,5 +194,5 @@ def test_terms_of_ecocyc_and_kegg_are_told() -> None:
 
 def test_registry_describes_the_originals(mirror: Path, monkeypatch) -> None:
     monkeypatch.setenv(registry.MIRROR_VARIABLE, str(mirror))
-    table = registry.check(["ecoli", "human_tf"])
+    table = registry.check(["ecoli", "human_tf", "yeast_tf"])
     assert table["state"].eq("ok").all()

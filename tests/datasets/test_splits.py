@@ -150,3 +150,46 @@ def test_ecoli_falls_into_nine_groups(ecoli_bundle: Bundle) -> None:
     table = folds(data, split="control_safe")
     assert table["0"].tolist() == data.obs["split"].tolist()
     assert table.eq("test").sum().tolist() == [46, 18, 11, 7, 7]
+
+
+# ------------------------------------------------------------------------------------ transfer
+
+
+def _signed(rows: list[dict[int, int]], n: int = 12) -> anndata.AnnData:
+    x = np.zeros((len(rows), n), dtype=np.int8)
+    for i, row in enumerate(rows):
+        x[i, list(row)] = list(row.values())
+    obs = pd.DataFrame(index=[f"c{i}" for i in range(len(rows))])
+    return anndata.AnnData(
+        np.zeros((len(rows), 1), np.int8), obs=obs, obsm={"perturbation": sp.csr_matrix(x)}
+    )
+
+
+def test_transfer_asks_about_over_expressions_of_held_out_genes_only() -> None:
+    both = [{g: sign} for sign in (-1, 1) for g in range(10)]
+    rows = [*both, {10: -1, 11: -1}, {0: 1, 1: 1}, {2: -1, 3: 1}]
+    data = _signed(rows)
+    table = folds(data, "transfer", n_folds=3, seed=2)
+    asked = np.array([max(row.values()) > 0 for row in rows])
+    assert (table[~asked] == "train").all(axis=None)
+    assert (table[asked] == "test").sum(axis=1).eq(1).all()
+    for column in table:
+        part = table[column].to_numpy()
+        tested = {min(rows[i]) for i in np.flatnonzero(part == "test")}
+        trained_up = {g for i in np.flatnonzero((part == "train") & asked) for g in rows[i]}
+        assert tested
+        assert tested.isdisjoint(trained_up)
+
+
+def test_transfer_deals_genes_as_the_split_by_perturbation_does() -> None:
+    data = _signed([{g: sign} for sign in (-1, 1) for g in range(12)])
+    one, two = folds(data, "transfer", seed=1), folds(data, "perturbation", seed=1)
+    assert (one[12:] == two[12:]).all(axis=None)
+    with pytest.raises(ValueError) as caught:
+        folds(data[:12], "transfer")
+    assert str(caught.value) == (
+        "split='transfer' asks about over-expressions, and no condition has one; "
+        "use split='perturbation'."
+    )
+    with pytest.raises(ValueError, match="make only 4 over-expressed first genes; use n_folds=4"):
+        folds(data[:16], "transfer")

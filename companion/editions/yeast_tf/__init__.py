@@ -4,6 +4,6 @@
 paths or tables in, tables out.
 """
 
-from companion.editions.yeast_tf.recipe import build, check_choices, originals
+from companion.editions.yeast_tf.recipe import Originals, build, check_choices, originals
 
-__all__ = ["build", "check_choices", "originals"]
+__all__ = ["Originals", "build", "check_choices", "originals"]

@@ -49,7 +49,8 @@ def undivided(divided: pd.DataFrame, plain: pd.DataFrame, tolerance: float) -> p
     """
     shared = divided.columns.intersection(plain.columns)
     one, other = divided[shared].to_numpy(), plain.loc[divided.index, shared].to_numpy()
-    ratio = (one * other).sum(axis=1) / (one * one).sum(axis=1)
+    with np.errstate(invalid="ignore"):  # a row of zeros
+        ratio = (one * other).sum(axis=1) / (one * one).sum(axis=1)
     off = np.abs(one * ratio[:, None] - other).max(axis=1)
     wrong = ~((ratio > 0) & (off <= tolerance))  # nan is wrong, too
     if wrong.any():

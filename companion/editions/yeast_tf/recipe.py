@@ -13,16 +13,7 @@ from anndata import AnnData
 
 from aligned.data import Bundle, DataFile, Rows, folds, widen, with_split
 from aligned.knowledge import KnowledgeBase
-from companion.editions.parts import (
-    GeneNames,
-    choose,
-    inputs,
-    overlap,
-    pairs_in,
-    recipe_of,
-    set_counts,
-    share,
-)
+from companion.editions import parts
 from companion.editions.yeast_tf import expression as ex
 from companion.editions.yeast_tf import networks as nw
 from companion.topology import rewired
@@ -42,7 +33,7 @@ class Originals:
         ``ko`` and ``zev``: log2 fold changes, factors × all genes that were measured.
     panel : DataFrame of bool
         How a gene came to be here: ``chip``, ``outcome``, ``factor``; indexed by gene.
-    names : GeneNames
+    names : parts.GeneNames
         To systematic names.
     networks : dict of DataFrame
         ``gold``, ``yeastract``, ``binding``: ``source``, ``target``, ``sign``, ``evidence``.
@@ -56,7 +47,7 @@ class Originals:
 
     logfc: dict[str, pd.DataFrame]
     panel: pd.DataFrame
-    names: GeneNames
+    names: parts.GeneNames
     networks: dict[str, pd.DataFrame]
     expression: pd.DataFrame
     unknown: tuple[str, ...]
@@ -66,9 +57,9 @@ class Originals:
 
 def check_choices(network: str | None, part: str | None) -> tuple[str, str]:
     """Network and part to use; the recipe's first for None."""
-    recipe = recipe_of("yeast_tf")
-    network = choose("network", network, recipe["networks"])
-    return network, choose("part", part, recipe["parts"])
+    recipe = parts.recipe_of("yeast_tf")
+    network = parts.choose("network", network, recipe["networks"])
+    return network, parts.choose("part", part, recipe["parts"])
 
 
 def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
@@ -81,7 +72,8 @@ def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
     }
     divided, plain = (pd.read_csv(at[key], index_col=0) for key in ("divided", "plain"))
     chip = ex.undivided(divided.drop(columns=pool), plain, tolerance).T
-    ko = ex.joined([measured["deletions"], chip, measured["factor_deletions"]], tolerance)
+    deletions, factors = measured["deletions"], measured["factor_deletions"]
+    ko = ex.joined([deletions, chip, factors], tolerance)
     zev = ex.joined([measured["inductions"], measured["factor_inductions"]], tolerance)
     groups = {
         "chip": chip,
@@ -93,7 +85,7 @@ def originals(paths: Mapping[str, Path], recipe: Recipe) -> Originals:
     read = [nw.documented_pairs(at[key], names) for key in ("binding", "activates", "inhibits")]
     binding, up, down = (pairs for pairs, _ in read)
     mode = pd.read_csv(at["mode"], sep="\t", index_col="TF")["Mode"]
-    sign = pairs_in(binding, up).astype(int) - pairs_in(binding, down)  # both or none: 0
+    sign = parts.pairs_in(binding, up).astype(int) - parts.pairs_in(binding, down)
     networks = {
         "gold": nw.gold_standard(at["gold"]),
         "yeastract": nw.with_sign(binding, sign),
@@ -139,7 +131,7 @@ def build(
         Seed of the rewired network; nothing else depends on it.
     """
     network, part = check_choices(network, part)
-    recipe = recipe_of("yeast_tf")
+    recipe = parts.recipe_of("yeast_tf")
     read = originals(paths, recipe)
     data = _as_anndata(read, recipe["parts"][part], recipe)
     data = with_split(data, folds(data, split="perturbation")["0"])
@@ -158,10 +150,10 @@ def build(
         "network": network,
         "other_network": chosen["other"],
         "part": part,
-        "overlap": overlap(kb.to_edges(), others, kb, data),
+        "overlap": parts.overlap(kb.to_edges(), others, kb, data),
         "sources": [file.source() for file in sources],
     }
-    counts = set_counts(read.go, genes)
+    counts = parts.set_counts(read.go, genes)
     return Bundle(data, kb, other_kb, counts, read.sets, card, dict(yardstick))
 
 
@@ -176,7 +168,7 @@ def _as_anndata(read: Originals, kinds: Sequence[str], recipe: Recipe) -> AnnDat
         obs=obs,
         var=read.panel.loc[logfc.columns].assign(
             name=[read.names.display.get(gene, gene) for gene in logfc.columns],
-            go_count=set_counts(read.go, logfc.columns),
+            go_count=parts.set_counts(read.go, logfc.columns),
         ),
         layers={
             "logfc": logfc.to_numpy(dtype=np.float32),
@@ -186,7 +178,7 @@ def _as_anndata(read: Originals, kinds: Sequence[str], recipe: Recipe) -> AnnDat
     )
     signs = [recipe["conditions"][kind]["sign"] for kind in obs["kind"]]
     perturbed = [{factor: sign} for factor, sign in zip(obs["factor"], signs, strict=True)]
-    data.obsm["perturbation"] = inputs(perturbed, genes)
+    data.obsm["perturbation"] = parts.inputs(perturbed, genes)
     data.uns["genes"] = np.array(genes, dtype=str)
     return widen(data, *read.networks.values())
 
@@ -223,13 +215,13 @@ def _card(read: Originals, data: AnnData, kb: KnowledgeBase, recipe: Recipe) -> 
         "panel": {key: int(column.sum()) for key, column in read.panel.items()},
         "thresholds": dict(recipe["response"]),
         "n_counted_cells": int(rows.counted.sum()),
-        "share_changed": share(changed, rows.counted),
-        "share_changed_strict": share(data.layers["strict"] != 0, rows.counted),
+        "share_changed": parts.share(changed, rows.counted),
+        "share_changed_strict": parts.share(data.layers["strict"] != 0, rows.counted),
         "kinds": {kind: _of_kind(kind, read, data[kinds == kind], kb) for kind in kinds.unique()},
         "speaks": {
             "cells": int(speaks.sum()),
-            "share_changed": share(changed, speaks),
-            "share_sign_right": share(rows.y == deduced, speaks & changed),
+            "share_changed": parts.share(changed, speaks),
+            "share_sign_right": parts.share(rows.y == deduced, speaks & changed),
         },
         "unknown_factors": list(read.unknown),
     }
@@ -242,7 +234,7 @@ def _of_kind(kind: str, read: Originals, data: AnnData, kb: KnowledgeBase) -> di
     logfc = read.logfc[kind].loc[:, data.var_names[rows.counted.any(axis=0)]]
     strength = np.linalg.svd(logfc - logfc.mean(), compute_uv=False) ** 2
     cells = pd.MultiIndex.from_product([obs["factor"], data.var_names], names=["source", "target"])
-    has = pairs_in(cells.to_frame(), read.expression).reshape(rows.y.shape)
+    has = parts.pairs_in(cells.to_frame(), read.expression).reshape(rows.y.shape)
     known = rows.counted & obs["factor"].isin(read.expression["source"]).to_numpy()[:, None]
     return {
         "n_conditions": len(obs),
@@ -251,7 +243,7 @@ def _of_kind(kind: str, read: Originals, data: AnnData, kb: KnowledgeBase) -> di
         "own_transcript": {"measured": int(own.notna().sum()), "expected": int((own > 0).sum())},
         "shared_response": round(float(strength[0] / strength.sum()), 4),
         "expression_evidence": {
-            "strong": share(has, known & (data.layers["strict"] != 0)),
-            "unchanged": share(has, known & ~changed),
+            "strong": parts.share(has, known & (data.layers["strict"] != 0)),
+            "unchanged": parts.share(has, known & ~changed),
         },
     }
