@@ -404,7 +404,7 @@ def _example(settings: NoiseSettings, truth: KnowledgeBase | None) -> pd.DataFra
     added = repaired[repaired["before"] == "0"]  # an edge that comes back has a path to show
     repaired = added if len(added) else repaired
     edit = repaired.iloc[len(repaired) // 2]
-    weight = found.weights.set_index(pair).loc[[tuple(edit[pair])]].iloc[0]
+    weight = found.weights.set_index(pair).reindex([tuple(edit[pair])]).iloc[0]
     about = {"network": settings.network, "k": k, "noise": noise, "seed": seed}
     about |= edit[[*edited, "gain", "n_cells"]].to_dict()
     about |= {"weight_positive": weight["positive"], "weight_negative": weight["negative"]}
