@@ -8,7 +8,6 @@ from scipy.stats import hypergeom
 
 from aligned.data import Bundle, Rows
 from aligned.knowledge import KnowledgeBase
-from companion.recovery import states
 
 __all__ = ["edit_support", "edit_table", "kind_of", "net_edits", "with_names"]
 
@@ -155,10 +154,12 @@ def _equal_degrees(
     """The null in which regulators and targets keep their numbers of added edges."""
     source = pd.Index(kb.regulators).get_indexer(added["source"])
     target = kb.index.get_indexer(added["target"])
-    have = states(kb) > 0
+    have = kb.state.toarray() > 0
     theirs = np.zeros(have.shape, dtype=bool)
-    column = other.index.get_indexer(pd.Index(kb.genes))
-    theirs[:, column >= 0] = states(other, kb.regulators)[:, column[column >= 0]] > 0
+    sources, targets = (other.pairs().index.get_level_values(end) for end in (0, 1))
+    row, column = pd.Index(kb.regulators).get_indexer(sources), kb.index.get_indexer(targets)
+    here = (row >= 0) & (column >= 0)
+    theirs[row[here], column[here]] = True
     rng = np.random.default_rng(seed)
     counts = np.empty(DEALS)
     for i in range(DEALS):

@@ -162,13 +162,6 @@ def test_a_true_network_beats_chance_and_a_false_one_does_not(bundle, tables) ->
     assert p(wrong, "the network")["signs"] > 0.05
 
 
-def test_no_draw_gives_no_p_value(bundle) -> None:
-    settings = dataclasses.replace(SMALL, ks=(1,), rules=("boolean",), n_null=0)
-    tables = run_inconsistency(bundle, settings, progress=False)
-    assert tables.nulls["p"].isna().all()
-    assert len(tables.draws) == 0
-
-
 # ---------------------------------------------------------------------- edges, annotation, sides
 
 
@@ -222,8 +215,11 @@ def test_a_small_network_by_hand() -> None:
     assert (row["genes"], row["count"], row["total"]) == (1, 2, 3)
 
 
-def test_one_network_is_enough() -> None:
-    tables = run_inconsistency(by_hand(other=False), HAND, progress=False)
+def test_one_network_is_enough_and_no_draw_gives_no_p_value() -> None:
+    settings = dataclasses.replace(HAND, n_null=0)
+    tables = run_inconsistency(by_hand(other=False), settings, progress=False)
+    assert tables.nulls["p"].isna().all()
+    assert len(tables.draws) == 0
     assert len(tables.sides) == 0
     assert "does not decide" not in report.answer(tables)
     assert set(tables.shares["network"]) == {"the network"}

@@ -214,7 +214,7 @@ def run_pathways(bundle: Bundle, settings: PathwaySettings, progress: bool = Tru
         measured = measured_genes(bundle)
         nulls = _nulls(kb, edits, ruler, settings, measured)
         bar.update()
-        scores = of_each(nets, ruler.scores)
+        scores = of_each(nets, ruler.scores, settings.n_jobs)
         start = scores["original"]
         found = {name: compare(start, scores[name], ruler, nulls[name]) for name in nets}
         changes, overall, moved = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -78,14 +79,10 @@ def plot_pathways(table: pd.DataFrame, bound: float, ax: Axes | None = None) -> 
     ax.axvspan(-bound, bound, color="0.93", zorder=0)
     ax.axvline(0, color="0.3", lw=0.8, zorder=1)
     ax.hlines(y, table["random_low"], table["random_high"], color="0.72", lw=6, zorder=2)
-    for verdict, (colour, _) in VERDICTS.items():
+    for verdict in VERDICTS:
         mine = (table["verdict"] == verdict).to_numpy()
-        solid = verdict != "undecided"
-        plot_points(
-            ax, table[mine], y[mine], "change", ms=5, elinewidth=1.1, ls="none", zorder=3,
-            color=colour if verdict in ("lost", "gained") else "black",
-            marker="o" if solid else "D", mfc=colour if solid else "white",
-        )  # fmt: skip
+        look = {"ms": 5, "elinewidth": 1.1, "ls": "none", "zorder": 3}
+        plot_points(ax, table[mine], y[mine], "change", **look, **_mark(verdict))
     rows_of(ax, table["label"].tolist(), 0.4)
     for tick, beyond in zip(ax.get_yticklabels(), table["q_random"] <= 0.05, strict=True):
         tick.set_fontweight("bold" if beyond else "normal")
@@ -96,15 +93,16 @@ def plot_pathways(table: pd.DataFrame, bound: float, ax: Axes | None = None) -> 
 
 def verdict_handles() -> list[Line2D | Patch]:
     """Legend of `plot_pathways`."""
-    handles: list[Line2D | Patch] = [
-        Line2D([], [], color="black", marker="o", mfc="0.72", label="unchanged"),
-        Line2D([], [], color=VERDICTS["gained"][0], marker="o", label="gained"),
-        Line2D([], [], color=VERDICTS["lost"][0], marker="o", label="lost"),
-        Line2D([], [], color="black", marker="D", mfc="white", label="undecided"),
-        Line2D([], [], color="0.72", lw=6, label="95% of random edits"),
-        Patch(color="0.93", label="does not matter"),
-    ]
-    return handles
+    verdicts = [Line2D([], [], label=verdict, **_mark(verdict)) for verdict in VERDICTS]
+    random = Line2D([], [], color="0.72", lw=6, label="95% of random edits")
+    return [*verdicts, random, Patch(color="0.93", label="does not matter")]
+
+
+def _mark(verdict: str) -> dict[str, Any]:
+    """Colour of the line, marker and its face."""
+    colour, _ = VERDICTS[verdict]
+    line = colour if colour.startswith("#") else "black"
+    return {"color": line, "marker": "D" if colour == "white" else "o", "mfc": colour}
 
 
 def plot_nes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

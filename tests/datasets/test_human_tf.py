@@ -267,7 +267,7 @@ def test_added_edges_that_the_other_network_has(unseen: Bundle) -> None:
         after=["+" if state.get(pair, 1) > 0 else "-" for pair in [*taken, *absent]],
         gain=1.0,
     )
-    table = edit_table([({"split": "control_safe"}, made)], unseen, "control_safe")
+    table = edit_table(made.assign(split="control_safe"), unseen, "control_safe")
     rows = Rows.of(unseen.data, unseen.kb)
     support = edit_support(table, unseen, rows).set_index("kind")
     factors = set(unseen.data.obs["perturbation"].str[:-1]) & set(unseen.kb.regulators)
