@@ -131,7 +131,8 @@ class Context:
         self.groups, self.n_neighbours = tuple(on), n_neighbours
         self.names = tuple(f"{group}: {name}" for group in on for name in FEATURES[group])
         self._targets = (self.kb.state != 0).astype(np.float32)
-        self._mean_out = float(np.log1p(np.diff(self._targets.indptr)).mean())
+        out = np.log1p(np.diff(self._targets.indptr))
+        self._mean_out = float(out.mean()) if len(out) else 0.0
         self._in = np.log1p(np.asarray(self._targets.sum(axis=0)).ravel())[self.columns]
         self._sets = _membership(kb, gene_sets or {})
 

@@ -269,6 +269,19 @@ def test_a_gene_of_which_nothing_is_known_gets_the_overall_frequencies(world: Wo
             assert not values.any(), name
 
 
+def test_without_a_network_habits_are_all(world: World) -> None:
+    kb, measured, rows, _ = world
+    edges = kb.to_edges()
+    for given in (kb.regulators, ()):
+        bare = KnowledgeBase.from_edges(edges[:0], kb.genes, regulators=given)
+        context = Context(bare, measured).fit(rows)
+        phi = dict(zip(context.names, np.moveaxis(context.phi(rows), 2, 0), strict=True))
+        silent = [v for name, v in phi.items() if name.startswith(("neighbours", "coresponse"))]
+        assert not np.any(silent)
+        assert all(np.isfinite(values).all() for values in phi.values())
+        assert_array_equal(phi["edges: δ1"], rows.x.toarray()[:, bare.columns(measured)])
+
+
 LEFT = "name at least one, each once, and give gene sets where 'similarity' is all there is."
 
 
