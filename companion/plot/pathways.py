@@ -81,8 +81,8 @@ def plot_pathways(table: pd.DataFrame, bound: float, ax: Axes | None = None) -> 
     ax.hlines(y, table["random_low"], table["random_high"], color="0.72", lw=6, zorder=2)
     for verdict in VERDICTS:
         mine = (table["verdict"] == verdict).to_numpy()
-        look = {"ms": 5, "elinewidth": 1.1, "ls": "none", "zorder": 3}
-        plot_points(ax, table[mine], y[mine], "change", **look, **_mark(verdict))
+        look: dict[str, Any] = {"ms": 5, "elinewidth": 1.1, "ls": "none", "zorder": 3}
+        plot_points(ax, table[mine], y[mine], "change", **look | _mark(verdict))
     rows_of(ax, table["label"].tolist(), 0.4)
     for tick, beyond in zip(ax.get_yticklabels(), table["q_random"] <= 0.05, strict=True):
         tick.set_fontweight("bold" if beyond else "normal")
