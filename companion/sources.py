@@ -28,7 +28,7 @@ def fingerprint(modules: Iterable[str]) -> str:
 
     Examples
     --------
-    >>> fingerprint(["aligned.scores"]) == fingerprint(["aligned.scores", "aligned.knowledge"])
+    >>> fingerprint(["aligned.scores"]) == fingerprint(["aligned.loop"])
     False
     """
     digest = hashlib.sha256()

@@ -248,12 +248,13 @@ def test_no_committed_result_was_changed_since_it_was_made() -> None:
 def test_the_test_of_committed_results_sees_every_change(kind: str, tmp_path: Path) -> None:
     copy = tmp_path / "t"
     shutil.copytree(ROOT / "results" / "ecoli" / "03_ecoli_iterations", copy)
-    path = copy / ("scores.csv" if kind == "file" else "run.json")
-    digest = json.loads((copy / "run.json").read_text())["data_sha256"]
-    text = path.read_text()
-    changed = text.replace(digest, "0" * 64) if kind == "record" else text.replace("0.4", "0.45", 1)
-    assert changed != text
-    path.write_text(changed)
+    path = copy / ("counts.parquet" if kind == "file" else "run.json")
+    digest = json.loads((copy / "run.json").read_text())["data_sha256"].encode()
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    one = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    path.write_bytes(whole.replace(digest, b"0" * 64) if kind == "record" else one)
+    assert path.read_bytes() != whole
     with pytest.raises(ValueError, match="is damaged"):
         read_record(copy / "run.json", "mend it")
 
