@@ -25,7 +25,7 @@
 # | --- | --- |
 # | Data | the edition named below; `demo` is simulated, `ecoli` and `human_*` are real |
 # | Budget | two cores: `demo` about 2 minutes and 2 GB, `ecoli` at most 10 minutes and 3 GB |
-# | Replicates | held-out perturbations and seeds; intervals are 95% bootstrap over both |
+# | Replicates | seeds, and groups of conditions that the split keeps together; intervals: 95%, over both |
 
 # %% tags=["parameters"]
 edition = "demo"  # data set: an edition's name
@@ -193,6 +193,7 @@ plt.show()
 # matched by editing, so the number of edits stands beside every stage.
 
 # %% tags=["full-width"]
+display(prose(report.replicates(results, headline)))
 styled(report.stage_table(results, headline, published))
 
 # %% tags=["hide-input", "full-width"]
