@@ -25,7 +25,7 @@
 # | --- | --- |
 # | Data | the edition named below; `demo` is simulated, `ecoli` real knock-outs |
 # | Budget | two cores: `demo` about 1 minute and 2 GB, `ecoli` about 20 minutes and 3 GB |
-# | Replicates | seeds, and conditions that the split keeps together; 95% intervals draw both again |
+# | Replicates | seeds, and what the split keeps together; 95% intervals draw both again |
 
 # %% tags=["parameters"]
 edition = "demo"  # data set: an edition's name

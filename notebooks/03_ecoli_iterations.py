@@ -25,7 +25,7 @@
 # | --- | --- |
 # | Data | the edition named below; `demo` is simulated, `ecoli` and `human_*` are real |
 # | Budget | two cores: `demo` about 2 minutes and 2 GB, `ecoli` at most 10 minutes and 3 GB |
-# | Replicates | seeds, and conditions that the split keeps together; 95% intervals draw both again |
+# | Replicates | seeds, and what the split keeps together; 95% intervals draw both again |
 
 # %% tags=["parameters"]
 edition = "demo"  # data set: an edition's name
