@@ -87,7 +87,7 @@ BUDGETS: dict[str, int] = {
     "companion/rivals": 800,
     "companion/inconsistency": 1000,
     "companion/main_results": 1170,
-    "companion/loop": 550,
+    "companion/loop": 560,
     "companion/ablations": 940,
     "companion/noise": 1010,
     "companion/hidden": 1160,

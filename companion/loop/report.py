@@ -196,6 +196,15 @@ def answer(tables: IterationTables, split: str) -> str:
         f"best in data consistency alone, *{best_d['method']}*, has F_d {cell(best_d, 'f_d')}",
         f"(integrated A-R-A-R: {cell(final, 'f_d')}).",
     ]
+    table = tables.changes
+    unseen = table[(table["split"] == split) & (table["yardstick"] == "heldout")]
+    if {"A-A"} <= set(unseen["from"]):
+        parts += [
+            "On **edges hidden from the method** alignment changes the network's agreement by",
+            f"{step('network', 'A', 'f_k', 'heldout')}, aligning a second time by",
+            f"{step('A', 'A-A', 'f_k', 'heldout')}, and refining before that second time adds",
+            f"{step('A-A', 'A-R-A', 'f_k', 'heldout')}.",
+        ]
     return " ".join(parts)
 
 

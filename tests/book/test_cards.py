@@ -61,7 +61,7 @@ def test_a_page_holds_figures_and_verdicts_in_order(cards: ModuleType, tmp_path:
         app.build()
     text = (tmp_path / "out" / "index.txt").read_text()
     places = [text.index(f"{cards.figure('ecoli.network.pairs')} pairs")]
-    places += [text.index(words) for words in ("Verdicts so far", "C1: 42", "C16: ")]
+    places += [text.index(words) for words in ("Verdicts so far", "C1 all conditions: 42", "C16: ")]
     assert places == sorted(places)
     assert "no data card has 'demo.none'" in said.getvalue()
     assert len(said.getvalue().splitlines()) == 1
