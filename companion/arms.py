@@ -63,7 +63,7 @@ class Method:
         given = NETWORKS[self.network](fold.kb, fold.seed)
         if self.hide:
             given, _ = fold.kb.hold_out(self.hide, seed=fold.seed)
-        found = Outcome(fold)
+        found = Outcome(fold, Yardsticks(fold.closing, fold.kb))
         complete = fold.kb if self.hide else None
         alone = Aligned(config).fit(
             fold.data, given, "network", yardstick=fold.yardstick, complete_kb=complete
@@ -82,10 +82,10 @@ class Method:
         said = aligned.predict(fold.test.x)
         right = (said.symbolic == fold.test.y) & (said.symbolic != 0)
         called[PERFECT] = np.where(right, said.symbolic, said.neural).astype(np.int8)
-        delta = Yardsticks(fold.closing, fold.kb).deduce(fold.kb, fold.test, fold.measured)
+        delta, _ = found.deductions["original"]
         called[CLEANED] = np.where(delta == fold.test.y, delta, 0).astype(np.int8)
         for name, calls in called.items():
-            found.add(name, calls, Yardsticks(fold.closing, fold.kb), objective=config.objective)
+            found.add(name, calls, objective=config.objective)
         tried = model.problem.tried
         best = np.arange(len(tried)) == int(tried["objective"].to_numpy().argmax())
         more = {
@@ -103,9 +103,7 @@ class Method:
     def _count(self, found: Outcome, phase: Phase) -> None:
         fold, objective = found.fold, self.config.objective
         for score, called in phase.predictions.items():
-            mine = called[fold.scored]
-            true = Yardsticks(fold.closing, fold.kb)
-            found.add(self.name, mine, true, phase.stage, score, objective)
+            found.add(self.name, called[fold.scored], phase.stage, score, objective)
             for yardstick in ("refined", "heldout"):
                 counts = phase.confusions.get((score, yardstick))
                 if counts is not None and self.network == "given":
@@ -130,13 +128,13 @@ class Rivals:
         """Fit every rival on the training conditions; its prediction sees no label."""
         config = self.config.replace(seed=fold.seed)
         given = fold.kb.hold_out(self.hide, seed=fold.seed)[0] if self.hide else fold.kb
-        against = Yardsticks(fold.closing, given, fold.kb if self.hide else None)
+        complete = fold.kb if self.hide else None
         order = genomic_order(fold.whole) if "start" in fold.whole.var else None
-        found = Outcome(fold)
+        found = Outcome(fold, Yardsticks(fold.closing, given, complete))
         for name in self.names:
             rival = RIVALS[name](given, fold.measured, fold.yardstick, config, genome=order)
             called = rival.fit(fold.train).predict(fold.test)
-            found.add(f"{name}{self.suffix}", called, against, objective=config.objective)
+            found.add(f"{name}{self.suffix}", called, objective=config.objective)
             found.fits.append(
                 {"arm": f"{name}{self.suffix}", "stage": "", "objective": config.objective}
                 | {"copies": bool(rival.copies_yardstick)}

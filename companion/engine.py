@@ -7,13 +7,14 @@ yardstick; every score, interval and paired difference of a page is computed fro
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Results",
+    "Settings",
     "conditions",
     "counted",
     "first_perturbed",
@@ -55,6 +57,14 @@ COUNTS = [f"n{truth}{call}" for truth in range(3) for call in range(3)]
 KEYS = ["arm", "stage", "score", "objective", "yardstick", "split", "seed", "fold", "condition"]
 #: The yardstick that is no network: the measured responses.
 DATA = "data"
+
+
+class Settings:
+    """What the settings of every analysis have in common."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values, for a run record."""
+        return dataclasses.asdict(cast(Any, self))
 
 
 @dataclass(frozen=True)
@@ -145,34 +155,30 @@ class Fold:
 class Outcome:
     """What an arm leaves behind for one fold: counts of the test conditions, and what else it says.
 
-    ``fits`` are rows of a table (edits made, copies of the yardstick, …), ``more`` other tables.
+    All its predictions are held against the same ``yardsticks``. ``fits`` are rows of a table
+    (edits made, copies of the yardstick, …), ``more`` other tables.
     """
 
     fold: Fold
+    yardsticks: Yardsticks
     counts: dict[Key, Counts] = field(default_factory=dict)
     told_apart: dict[Key, npt.NDArray[np.float64]] = field(default_factory=dict)
     fits: list[dict[str, Any]] = field(default_factory=list)
     more: dict[str, pd.DataFrame] = field(default_factory=dict)
-    _deduced: dict[tuple[int, ...], Any] = field(default_factory=dict)
 
     def add(
         self,
         arm: str,
         called: Int8,
-        yardsticks: Yardsticks,
         stage: str = "",
         score: str = "prediction",
         objective: str = "",
-        refined: KnowledgeBase | None = None,
     ) -> None:
-        """Count a prediction of ``fold.test`` (b, m) against the data and every yardstick.
-
-        Without a ``refined`` network there is no such yardstick: a rival has none.
-        """
+        """Count a prediction of ``fold.test`` (b, m) against the data and every yardstick."""
         test, key = self.fold.test, (arm, stage, score, objective)
         self.counts[*key, DATA] = confusion(test.y, called, test.counted)
         self.told_apart[*key, DATA] = discrimination(called, test.y, test.counted, self._alike)
-        for name, (delta, cells) in self._deductions(yardsticks, refined).items():
+        for name, (delta, cells) in self.deductions.items():
             self.counts[*key, name] = confusion(delta, called, cells)
 
     @cached_property
@@ -181,15 +187,10 @@ class Outcome:
         alike = np.array([[a == b for b in inputs] for a in inputs], dtype=bool)
         return alike.reshape(len(inputs), len(inputs))
 
-    def _deductions(
-        self, yardsticks: Yardsticks, refined: KnowledgeBase | None
-    ) -> dict[str, tuple[Int8, npt.NDArray[np.bool_]]]:
-        """The yardsticks' deductions, made once per pair of networks."""
-        which = tuple(map(id, (yardsticks.original, yardsticks.complete, refined)))
-        if which not in self._deduced:
-            found = yardsticks.deductions(self.fold.test, refined, self.fold.measured)
-            self._deduced[which] = found
-        return self._deduced[which]
+    @cached_property
+    def deductions(self) -> dict[str, tuple[Int8, npt.NDArray[np.bool_]]]:
+        """Yardstick -> (deduction, cells to score); *refined* is none: a rival refines nothing."""
+        return self.yardsticks.deductions(self.fold.test, None, self.fold.measured)
 
 
 class Arm(Protocol):

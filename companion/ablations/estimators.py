@@ -7,7 +7,6 @@ changes with their number.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +26,7 @@ from aligned.alignment import (
 from aligned.config import Config
 from aligned.data import Bundle, folds, with_split
 from aligned.loop import Aligned, adam
+from companion.engine import Settings
 
 __all__ = ["CLOSE", "EstimatorSettings", "EstimatorTables", "run_estimators"]
 
@@ -38,7 +38,7 @@ DRAWS = 32
 
 
 @dataclass(frozen=True)
-class EstimatorSettings:
+class EstimatorSettings(Settings):
     """What to run. ``genes``: sizes of the sub-samples, 0 for all measured genes."""
 
     config: Config = field(default_factory=lambda: Config(n_networks=1))
@@ -56,10 +56,6 @@ class EstimatorSettings:
             raise ValueError(f"{wrong[0]!r} learns nothing; use 'local' or 'reinforce'.")
         if not self.seeds or self.n_rows < 1 or self.steps < 1 or self.every < 1:
             raise ValueError("give at least one seed, row and step.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ edition, also where the variant itself was given another one.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from aligned.config import Config
 from aligned.data import Bundle
 from aligned.scores import bootstrap_weights
 from companion.arms import ALIGNED, Method
-from companion.engine import DATA, Arm, Plan, Results, run
+from companion.engine import DATA, Arm, Plan, Results, Settings, run
 from companion.statistics import METRICS, Scored, Scores, ratio, with_columns
 
 __all__ = [
@@ -86,7 +85,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 @dataclass(frozen=True)
-class AblationSettings:
+class AblationSettings(Settings):
     """What to run: ``variants`` (empty: all of `VARIANTS`), and which of them cell by cell."""
 
     config: Config = field(default_factory=Config)
@@ -112,10 +111,6 @@ class AblationSettings:
         asked = {*(self.variants or VARIANTS), *self.trusted}
         needed = asked | {FULL} | {VARIANTS[v].against for v in asked}
         return tuple(v for v in VARIANTS if v in needed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

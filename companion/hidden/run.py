@@ -9,7 +9,6 @@ edits of A-R-A-R as they are.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,7 @@ from scipy.stats import hypergeom
 from aligned.config import Config
 from aligned.data import Bundle, Rows
 from aligned.knowledge import Rule
+from companion.engine import Settings
 from companion.hidden.ranking import (
     METHODS,
     POSTERIOR,
@@ -74,7 +74,7 @@ TOP = 0.01
 
 
 @dataclass(frozen=True)
-class HiddenSettings:
+class HiddenSettings(Settings):
     """What to hide, how often, and for how many hidings to run A-R-A-R itself.
 
     Parameters
@@ -107,10 +107,6 @@ class HiddenSettings:
             raise ValueError("give at least one seed and one inner hiding.")
         if not self.kinds or set(self.kinds) - {"runs", "random"}:
             raise ValueError(f"kinds is {self.kinds}; choose among 'runs' and 'random'.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from aligned.data import Bundle, Rows
 from aligned.knowledge import RULES, Deduction, KnowledgeBase, Rule, agreement_counts
 from aligned.scores import bootstrap_weights
+from companion.engine import Settings
 from companion.inconsistency.nulls import null_tables, said_of
 from companion.inconsistency.tables import (
     annotation_table,
@@ -72,7 +72,7 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
 
 
 @dataclass(frozen=True)
-class InconsistencySettings:
+class InconsistencySettings(Settings):
     """What to count.
 
     Parameters
@@ -115,10 +115,6 @@ class InconsistencySettings:
             )
         if self.network == self.other_network:
             raise ValueError(f"both networks are called {self.network!r}; give two names.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

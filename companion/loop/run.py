@@ -11,7 +11,6 @@ import dataclasses
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -22,7 +21,7 @@ from aligned.loop import Yardsticks, choose_closure
 from aligned.scores import confusion, f1_from_confusion
 from companion.arms import ALIGNED, CONTROL, Method, Rivals
 from companion.edits import edit_support, edit_table
-from companion.engine import Arm, Plan, Results, run
+from companion.engine import Arm, Plan, Results, Settings, run
 from companion.rivals import BASELINES
 from companion.statistics import METRICS, Key, Scores, with_columns
 
@@ -49,7 +48,7 @@ HIDDEN = ", edges hidden"
 
 
 @dataclass(frozen=True)
-class IterationSettings:
+class IterationSettings(Settings):
     """What to run: splits, seeds, folds, and how many edges to hide in the second set of fits.
 
     The first split is the headline; the held-out edges are hidden there.
@@ -66,10 +65,6 @@ class IterationSettings:
 
     def __post_init__(self) -> None:
         Plan(self.splits, self.seeds)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,9 @@ class _Trained:
         for name in FITTED:
             rival = RIVALS[name](fold.kb, fold.measured, fold.yardstick, config)
             called[name] = rival.fit(train).predict(fold.test)
-        found, against = Outcome(fold), Yardsticks(fold.closing, fold.kb)
+        found = Outcome(fold, Yardsticks(fold.closing, fold.kb))
         for name in (*FITTED, NEURAL, INTEGRATED):
-            found.add(name, called[name], against, stage=self.trained_on)
+            found.add(name, called[name], stage=self.trained_on)
         return found
 
 

@@ -7,17 +7,15 @@ held-out condition; the tables are made from these in `companion.main_results.ta
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from aligned.config import CHOICES, Config
 from aligned.data import SPLIT_KINDS, Bundle
 from companion.arms import Method, Rivals
-from companion.engine import DATA, Arm, Plan, Results, run
+from companion.engine import DATA, Arm, Plan, Results, Settings, run
 from companion.loop.run import card_table
 from companion.main_results.ceiling import Repeats, ceiling_table
 from companion.main_results.tables import comparison, method_table
@@ -27,7 +25,7 @@ __all__ = ["MainSettings", "MainTables", "run_main"]
 
 
 @dataclass(frozen=True)
-class MainSettings:
+class MainSettings(Settings):
     """What to run; the first split is the headline, ``rivals`` empty means all of them.
 
     The split ``condition`` is left out where no perturbation was measured in two conditions.
@@ -64,10 +62,6 @@ class MainSettings:
     def chosen(self) -> tuple[str, ...]:
         """The rivals to run, in the order of `companion.rivals.RIVALS`."""
         return tuple(name for name in RIVALS if not self.rivals or name in self.rivals)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import pandas as pd
 from aligned.data import load
 from aligned.knowledge import KnowledgeBase
 from aligned.refine import refine, single_overexpressions
+from companion.engine import Settings
 from companion.noise.jobs import METHODS, JobTables, random_network, run_job
 from companion.parallel import side_by_side
 from companion.sources import fingerprint
@@ -60,7 +61,7 @@ RUN = ["network", "k", "noise", "seed"]
 
 
 @dataclass(frozen=True)
-class NoiseSettings:
+class NoiseSettings(Settings):
     """What to run. The defaults are the demo: a minute on two cores. See `full` for all of it.
 
     Attributes
@@ -161,10 +162,6 @@ class NoiseSettings:
     def _values(self, name: str) -> tuple[Any, ...]:
         value = getattr(self, name)
         return value if isinstance(value, tuple) else (value,)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ destroyed on purpose.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from aligned.knowledge import KnowledgeBase
 from aligned.loop import Aligned
 from aligned.refine import RefineConfig, refine
 from companion.edits import kind_of, with_names
+from companion.engine import Settings
 from companion.loop.run import card_table
 from companion.pathways.changes import (
     STATISTICS,
@@ -72,7 +72,7 @@ BOUNDS = {"recovery": 0.05, "influence": 0.5}
 
 
 @dataclass(frozen=True)
-class PathwaySettings:
+class PathwaySettings(Settings):
     """What to run.
 
     Parameters
@@ -125,10 +125,6 @@ class PathwaySettings:
                 f"bounds are {self.bounds}; give one number above 0 for each of "
                 f"{', '.join(STATISTICS)}."
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, for a run record."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
